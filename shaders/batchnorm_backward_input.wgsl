@@ -1,0 +1,32 @@
+// batchnorm_backward_input: the gradient of what batch norm normalised
+//   forward: y[b, f] = gamma[f] * xhat[b, f] + beta[f],      xhat[b, f] = (x[b, f] - mean[f]) * rstd[f]
+//   dX[b, f] = gamma[f] rstd[f] (dY[b, f] - dBeta[f] / B - xhat[b, f] dGamma[f] / B)
+//   x, dY, dX: (B, F) f32 row-major      mean, rstd, gamma, dGamma, dBeta: (F) f32
+//   the two means taken off are what x[b, f] does to mean[f] and to rstd[f]
+//   grid: linear over B * F      twin: src/reference/batchnorm.ts      maths: docs/04-batchnorm.md
+const WG: u32 = 64u;
+struct Params { B: u32, F: u32 }
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<f32>;
+@group(0) @binding(2) var<storage, read> mean: array<f32>;
+@group(0) @binding(3) var<storage, read> rstd: array<f32>;
+@group(0) @binding(4) var<storage, read> gamma: array<f32>;
+@group(0) @binding(5) var<storage, read> dY: array<f32>;
+@group(0) @binding(6) var<storage, read> dGamma: array<f32>;
+@group(0) @binding(7) var<storage, read> dBeta: array<f32>;
+@group(0) @binding(8) var<storage, read_write> dX: array<f32>;
+
+@compute @workgroup_size(WG)
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let i = (group.y * groups.x + group.x) * WG + local;
+  if (i >= params.B * params.F) { return; }
+  let f = i % params.F;
+  let count = f32(params.B);
+  let xhat = (x[i] - mean[f]) * rstd[f];
+  dX[i] = gamma[f] * rstd[f] * (dY[i] - dBeta[f] / count - xhat * (dGamma[f] / count));
+}

@@ -1,0 +1,28 @@
+// batchnorm_eval: normalise with the running statistics, then scale and shift
+//   y[b, f] = gamma[f] * (x[b, f] - running_mean[f]) / sqrt(running_var[f] + eps) + beta[f]
+//   x, y: (B, F) f32 row-major      running_mean, running_var, gamma, beta: (F) f32
+//   no row depends on another, so a prediction does not depend on the company it is evaluated in
+//   grid: linear over B * F      twin: src/reference/batchnorm.ts      maths: docs/04-batchnorm.md
+const WG: u32 = 64u;
+struct Params { B: u32, F: u32, eps: f32 }
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<f32>;
+@group(0) @binding(2) var<storage, read> running_mean: array<f32>;
+@group(0) @binding(3) var<storage, read> running_var: array<f32>;
+@group(0) @binding(4) var<storage, read> gamma: array<f32>;
+@group(0) @binding(5) var<storage, read> beta: array<f32>;
+@group(0) @binding(6) var<storage, read_write> y: array<f32>;
+
+@compute @workgroup_size(WG)
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let i = (group.y * groups.x + group.x) * WG + local;
+  if (i >= params.B * params.F) { return; }
+  let f = i % params.F;
+  let rstd = 1.0 / sqrt(running_var[f] + params.eps);
+  y[i] = gamma[f] * ((x[i] - running_mean[f]) * rstd) + beta[f];
+}

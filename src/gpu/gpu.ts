@@ -1,0 +1,182 @@
+import { InputError } from '../errors.ts';
+import type { AdapterInfo } from './adapters.ts';
+import { compileKernel, type Kernel, type KernelSpec } from './kernel.ts';
+import type { Constants } from './shader.ts';
+import { Waiter } from './wait.ts';
+
+/** The device went away in mid-run (driver reset, unplugged, destroyed). */
+export class DeviceLostError extends Error {
+  override name = 'DeviceLostError';
+}
+
+/** The device could not give the memory asked for. */
+export class OutOfMemoryError extends Error {
+  override name = 'OutOfMemoryError';
+}
+
+const mebibytes = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
+
+/**
+ * One open device: its buffers, its compiled kernels and its errors.
+ *
+ * WebGPU reports most faults later and elsewhere; here they are kept, and the next {@link Gpu.check} (every wait ends
+ * with one) throws the first. Buffers are counted, so that a test can show that none is forgotten.
+ */
+export class Gpu {
+  readonly device: GPUDevice;
+  readonly info: AdapterInfo;
+  /** Buffers alive now, and their bytes. */
+  readonly alive = { buffers: 0, bytes: 0 };
+  readonly #waiter: Waiter;
+  readonly #kernels = new Map<KernelSpec, Map<string, Kernel>>();
+  readonly #buffers = new Set<GPUBuffer>();
+  readonly #lost: Promise<never>;
+  // Dawn for Node keeps the adapter's instance alive only as long as somebody holds it.
+  readonly #keep: unknown;
+  #failure: Error | undefined;
+  #destroyed = false;
+
+  constructor(device: GPUDevice, info: AdapterInfo, keep?: unknown) {
+    this.device = device;
+    this.info = info;
+    this.#keep = keep;
+    this.#waiter = new Waiter(info.kind === 'cpu');
+    device.onuncapturederror = ({ error }) => {
+      const OutOfMemory = (globalThis as { GPUOutOfMemoryError?: typeof GPUOutOfMemoryError })
+        .GPUOutOfMemoryError;
+      const failure =
+        OutOfMemory && error instanceof OutOfMemory
+          ? new OutOfMemoryError(`the device ran out of memory: ${error.message}`)
+          : new Error(`WebGPU: ${error.message}`);
+      this.#failure ??= failure;
+    };
+    this.#lost = device.lost.then((lost) => {
+      throw this.#fail(new DeviceLostError(`the device was lost: ${lost.message || lost.reason}`));
+    });
+    this.#lost.catch(() => {});
+  }
+
+  #fail(error: Error): Error {
+    this.#failure ??= error;
+    return error;
+  }
+
+  /** True on a driver that runs kernels on the CPU: such a device takes the kernels' CPU forms. */
+  get isCpu(): boolean {
+    return this.info.kind === 'cpu';
+  }
+
+  /** Throws the first error that the device reported and nobody has seen yet. */
+  check(): void {
+    const failure = this.#failure;
+    if (failure === undefined) return;
+    // A lost device stays lost; anything else is told once.
+    if (!(failure instanceof DeviceLostError)) this.#failure = undefined;
+    throw failure;
+  }
+
+  /** The kernel of a spec on this device, compiled once for each set of constants. */
+  kernel(spec: KernelSpec, constants: Constants = {}): Kernel {
+    const byConstants = this.#kernels.get(spec) ?? new Map<string, Kernel>();
+    this.#kernels.set(spec, byConstants);
+    const key = JSON.stringify(constants);
+    const kernel = byConstants.get(key) ?? compileKernel(this.device, spec, constants);
+    byConstants.set(key, kernel);
+    return kernel;
+  }
+
+  /** A buffer that is released by {@link Gpu.release}, or with the device. */
+  buffer(label: string, size: number, usage: GPUBufferUsageFlags): GPUBuffer {
+    const limits = this.device.limits;
+    const bind = (usage & GPUBufferUsage.STORAGE) !== 0;
+    const limit = bind
+      ? Math.min(limits.maxBufferSize, limits.maxStorageBufferBindingSize)
+      : limits.maxBufferSize;
+    if (size > limit) {
+      const name = bind && limit < limits.maxBufferSize ? 'maxStorageBufferBindingSize' : 'maxBufferSize';
+      throw new InputError(
+        `${label} needs ${mebibytes(size)}, but the limit ${name} of ${this.info.name} is ${mebibytes(limit)}`,
+      );
+    }
+    const buffer = this.device.createBuffer({ label, size, usage });
+    this.#buffers.add(buffer);
+    this.alive.buffers++;
+    this.alive.bytes += size;
+    return buffer;
+  }
+
+  /** A storage buffer that can be written from and read back to the host. */
+  storage(label: string, size: number): GPUBuffer {
+    const { STORAGE, COPY_DST, COPY_SRC } = GPUBufferUsage;
+    return this.buffer(label, size, STORAGE | COPY_DST | COPY_SRC);
+  }
+
+  /** Destroys a buffer. WebGPU would otherwise keep its memory until the collector happens to pass. */
+  release(buffer: GPUBuffer): void {
+    if (!this.#buffers.delete(buffer)) return;
+    this.alive.buffers--;
+    this.alive.bytes -= buffer.size;
+    buffer.destroy();
+  }
+
+  /** Writes host data to the start of a buffer; ordered with submits as they are called. */
+  write(buffer: GPUBuffer, data: ArrayBufferView<ArrayBuffer> | ArrayBufferView): void {
+    this.device.queue.writeBuffer(buffer, 0, data.buffer as ArrayBuffer, data.byteOffset, data.byteLength);
+  }
+
+  /** Waits for a promise of this device: rejects if the device is lost, and throws what went wrong meanwhile. */
+  async until<T>(promise: Promise<T>): Promise<T> {
+    this.check();
+    try {
+      const value = await Promise.race([promise, this.#lost]);
+      this.check();
+      return value;
+    } catch (error) {
+      this.check();
+      throw error;
+    }
+  }
+
+  /**
+   * Waits until all work submitted so far is done. On a CPU driver the thread sleeps for about as long as such work
+   * took the last time (`kind` tells sorts of work apart), because a pending promise makes Dawn for Node spin a core
+   * that the kernels could use.
+   */
+  async idle(kind?: string): Promise<void> {
+    await this.#waiter.wait(kind, () => this.until(this.device.queue.onSubmittedWorkDone()));
+  }
+
+  /** Maps a staging buffer and copies its content out; `expected` milliseconds are slept through first on a CPU. */
+  async readStaging(staging: GPUBuffer, bytes: number, kind?: string): Promise<ArrayBuffer> {
+    await this.#waiter.wait(kind, () => this.until(staging.mapAsync(GPUMapMode.READ, 0, bytes)));
+    const copy = staging.getMappedRange(0, bytes).slice(0);
+    staging.unmap();
+    return copy;
+  }
+
+  /** Reads a whole buffer back. For tests, checks and results; never inside the training loop. */
+  async read(buffer: GPUBuffer): Promise<ArrayBuffer> {
+    const staging = this.buffer(
+      `${buffer.label} readback`,
+      buffer.size,
+      GPUBufferUsage.COPY_DST | GPUBufferUsage.MAP_READ,
+    );
+    try {
+      const encoder = this.device.createCommandEncoder();
+      encoder.copyBufferToBuffer(buffer, 0, staging, 0, buffer.size);
+      this.device.queue.submit([encoder.finish()]);
+      return await this.readStaging(staging, buffer.size);
+    } finally {
+      this.release(staging);
+    }
+  }
+
+  /** Releases every buffer and the device. Safe to call twice. */
+  destroy(): void {
+    if (this.#destroyed) return;
+    this.#destroyed = true;
+    for (const buffer of [...this.#buffers]) this.release(buffer);
+    this.device.destroy();
+    void this.#keep;
+  }
+}

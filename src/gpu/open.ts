@@ -1,0 +1,43 @@
+import { InputError } from '../errors.ts';
+import { Gpu } from './gpu.ts';
+import { chooseAdapter } from './instance.node.ts';
+
+/** How to open a device. */
+export interface OpenOptions {
+  /** Part of the name of the adapter to take, or `gpu`, `cpu`, `system`, `carried`; by default the best there is. */
+  readonly adapter?: string | undefined;
+  /**
+   * Leaves out Dawn's validation and bounds checks, which timed runs should not pay for. What is recorded through a
+   * Plan has been validated by the tests, which run with all checks on.
+   */
+  readonly fast?: boolean;
+}
+
+/** Dawn's toggles for timed runs, and true timestamps (they are rounded to 65,536 ns by default). */
+const FAST = [
+  'enable-dawn-features=skip_validation,disable_robustness,disable_workgroup_init',
+  'disable-dawn-features=timestamp_quantization',
+];
+
+/**
+ * Opens the best device there is: a GPU, else a CPU driver of the system's, else the one that comes with the npm
+ * packages.
+ *
+ * @throws InputError when there is none, or none that matches `adapter`.
+ */
+export async function openDevice({ adapter: wanted, fast = false }: OpenOptions = {}): Promise<Gpu> {
+  const found = await chooseAdapter({ adapter: wanted, flags: fast ? FAST : [] });
+  const { gpu, adapter } = await found.request();
+  const { maxBufferSize, maxStorageBufferBindingSize } = adapter.limits;
+  const features = (['timestamp-query'] as const).filter((f) => adapter.features.has(f));
+  try {
+    const device = await adapter.requestDevice({
+      label: 'syngrad',
+      requiredFeatures: features,
+      requiredLimits: { maxBufferSize, maxStorageBufferBindingSize },
+    });
+    return new Gpu(device, found.info, gpu);
+  } catch (error) {
+    throw new InputError(`${found.info.name} cannot be opened: ${(error as Error).message}`);
+  }
+}

@@ -1,0 +1,154 @@
+import { createTensor, type DType, type Tensor } from '../tensor.ts';
+import { type CheckReport, checkDispatches } from './check.ts';
+import type { Gpu } from './gpu.ts';
+import { type Kernel, type KernelSpec, type Params, packParams, paramsSize } from './kernel.ts';
+import { encodeProfiled, type Profile } from './profile.ts';
+import type { Constants } from './shader.ts';
+
+/** One recorded dispatch: a kernel, its params and its tensors, bound and ready to be replayed. */
+export interface Dispatch {
+  readonly label: string;
+  readonly kernel: Kernel;
+  /** As the device sees them: float32 fields rounded. */
+  readonly params: Params;
+  readonly tensors: Readonly<Record<string, Tensor>>;
+  readonly grid: readonly [number, number];
+  readonly bindGroup: GPUBindGroup;
+}
+
+/** What {@link Plan.dispatch} takes; params and tensors are named as in the kernel's spec. */
+export interface DispatchArgs<P extends string, B extends string> {
+  readonly label: string;
+  readonly params: Readonly<Record<P, number>>;
+  readonly tensors: Readonly<Record<B, Tensor>>;
+  readonly constants?: Constants;
+}
+
+/**
+ * A step recorded once and replayed: pipelines, bind groups and grids, in order. What changes from step to step lies
+ * in tensors, so that a plan never changes.
+ *
+ * It owns the tensors made through {@link Plan.tensor} (activations, gradients) and its parameter buffers.
+ */
+export class Plan {
+  readonly gpu: Gpu;
+  readonly label: string;
+  readonly dispatches: Dispatch[] = [];
+  readonly #owned: GPUBuffer[] = [];
+
+  constructor(gpu: Gpu, label: string) {
+    this.gpu = gpu;
+    this.label = label;
+  }
+
+  /** A tensor that lives as long as this plan. */
+  tensor(label: string, shape: readonly number[], dtype: DType = 'f32'): Tensor {
+    return this.own(createTensor(this.gpu, label, shape, dtype));
+  }
+
+  /** Takes a tensor over: it is released with the plan. */
+  own(tensor: Tensor): Tensor {
+    this.#owned.push(tensor.buffer);
+    return tensor;
+  }
+
+  /**
+   * Records one dispatch.
+   *
+   * @throws Error when a tensor is missing, or is both read and written by the dispatch;
+   *   InputError when the grid is larger than the device allows.
+   */
+  dispatch<P extends string, B extends string>(spec: KernelSpec<P, B>, args: DispatchArgs<P, B>): void {
+    const { device } = this.gpu;
+    const { label } = args;
+    const anySpec = spec as unknown as KernelSpec;
+    const tensors: Readonly<Record<string, Tensor>> = args.tensors;
+    const kernel = this.gpu.kernel(anySpec, args.constants ?? {});
+    const { bytes, seen } = packParams(anySpec, args.params);
+    const grid = spec.grid(seen as Record<P, number>, kernel.constants);
+    const most = device.limits.maxComputeWorkgroupsPerDimension;
+    if (grid.some((n) => n > most)) {
+      throw new Error(
+        `${label}: a grid of ${grid.join(' x ')} workgroups, but the device allows ${most} a dimension`,
+      );
+    }
+
+    const entries: GPUBindGroupEntry[] = [];
+    if (Object.keys(spec.params).length > 0) {
+      const usage = GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST;
+      const uniform = this.gpu.buffer(`${label} params`, paramsSize(anySpec), usage);
+      this.gpu.write(uniform, new Uint8Array(bytes));
+      this.#owned.push(uniform);
+      entries.push({ binding: 0, resource: { buffer: uniform } });
+    }
+    const written = new Set<GPUBuffer>();
+    for (const [name, access] of Object.entries(anySpec.buffers)) {
+      const tensor = tensors[name];
+      if (tensor === undefined) throw new Error(`${label}: ${spec.file} needs the tensor '${name}'`);
+      if (access === 'read_write') written.add(tensor.buffer);
+      entries.push({
+        binding: entries.length + (entries[0]?.binding === 0 ? 0 : 1),
+        resource: { buffer: tensor.buffer },
+      });
+    }
+    const bound = Object.keys(spec.buffers).map((name) => tensors[name]!.buffer);
+    const shared = bound.find((b, i) => bound.indexOf(b) !== i && written.has(b));
+    if (shared) throw new Error(`${label}: ${shared.label} is bound twice, and written`);
+
+    const bindGroup = device.createBindGroup({ label, layout: kernel.layout, entries });
+    this.dispatches.push({ label, kernel, params: seen, tensors, grid, bindGroup });
+  }
+
+  /** Settles when every kernel of the plan is compiled; rejects with the shader's error, and its line, if one is not. */
+  async ready(): Promise<void> {
+    await this.gpu.until(Promise.all(this.dispatches.map((d) => d.kernel.ready)));
+  }
+
+  /** Records the plan `times` times into one compute pass. The caller submits; nothing is awaited. */
+  encode(encoder: GPUCommandEncoder, times = 1): void {
+    const pass = encoder.beginComputePass({ label: this.label });
+    for (let i = 0; i < times; i++) {
+      for (const { kernel, bindGroup, grid } of this.dispatches) {
+        pass.setPipeline(kernel.pipeline);
+        pass.setBindGroup(0, bindGroup);
+        pass.dispatchWorkgroups(grid[0], grid[1]);
+      }
+    }
+    pass.end();
+  }
+
+  /** Encodes and submits the plan `times` times, in one submit. */
+  submit(times = 1): void {
+    const encoder = this.gpu.device.createCommandEncoder({ label: this.label });
+    this.encode(encoder, times);
+    this.gpu.device.queue.submit([encoder.finish()]);
+  }
+
+  /**
+   * Records the plan once with a pass and two timestamps for each dispatch. Submit the encoder, then `read()`.
+   *
+   * @throws InputError when the device has no `timestamp-query`.
+   */
+  encodeProfiled(encoder: GPUCommandEncoder): Profile {
+    return encodeProfiled(this.gpu, this.dispatches, encoder);
+  }
+
+  /**
+   * Runs the plan once, one dispatch at a time, and compares all that each dispatch wrote with its float64 twin on
+   * the same inputs. The plan's tensors are left as a normal run would leave them.
+   */
+  encodeChecked(): Promise<CheckReport> {
+    return checkDispatches(this.gpu, this.dispatches);
+  }
+
+  /** Floating-point operations of one run, from the kernels' specs. */
+  flops(): number {
+    return this.dispatches.reduce((sum, d) => sum + d.kernel.spec.flops(d.params), 0);
+  }
+
+  /** Releases the plan's own tensors and parameter buffers. */
+  destroy(): void {
+    for (const buffer of this.#owned.splice(0)) this.gpu.release(buffer);
+    this.dispatches.length = 0;
+  }
+}

@@ -1,0 +1,25 @@
+import type { KernelSpec } from '../gpu/kernel.ts';
+import * as adam from './adam.ts';
+import * as batchnorm from './batchnorm.ts';
+import * as bias from './bias.ts';
+import * as gather from './gather.ts';
+import * as labelRows from './label-rows.ts';
+import * as matmul from './matmul.ts';
+import * as metrics from './metrics.ts';
+import * as relu from './relu.ts';
+import * as softmaxXent from './softmax-xent.ts';
+import * as squaredError from './squared-error.ts';
+
+/** Every kernel there is: one for each file `shaders/*.wgsl`, in the order in which a training step meets them. */
+export const kernels: readonly KernelSpec[] = [
+  gather,
+  matmul,
+  bias,
+  batchnorm,
+  relu,
+  softmaxXent,
+  metrics,
+  labelRows,
+  squaredError,
+  adam,
+].flatMap((room) => Object.values(room) as unknown as KernelSpec[]);

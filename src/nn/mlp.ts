@@ -1,0 +1,68 @@
+import { Random } from '../data/random.ts';
+import type { Gpu } from '../gpu/gpu.ts';
+import type { Plan } from '../gpu/plan.ts';
+import type { Tensor } from '../tensor.ts';
+import { HiddenLayer } from './hidden-layer.ts';
+import { OutputLayer } from './output-layer.ts';
+import type { Parameter } from './parameter.ts';
+
+/** The network's sizes. */
+export interface MlpShape {
+  /** Features of a sample. */
+  readonly inputs: number;
+  /** Units of each hidden layer. */
+  readonly hidden: number;
+  /** Layers with weights: the hidden ones and the output, at least 2. 4 is the paper's. */
+  readonly layers: number;
+  readonly classes: number;
+}
+
+/** A multilayer perceptron: hidden layers of matmul, batch norm and ReLU, and a linear output layer. */
+export class Mlp {
+  readonly gpu: Gpu;
+  readonly shape: MlpShape;
+  readonly hidden: readonly HiddenLayer[];
+  readonly output: OutputLayer;
+
+  /**
+   * Each layer's weights are drawn from a stream of its own, named after the layer, so that no layer's weights depend
+   * on another's size.
+   */
+  constructor(gpu: Gpu, shape: MlpShape, seed: number) {
+    const { inputs, hidden, layers, classes } = shape;
+    const random = new Random(seed);
+    this.gpu = gpu;
+    this.shape = shape;
+    this.hidden = Array.from({ length: layers - 1 }, (_, i) => {
+      const label = `layer${i + 1}`;
+      return new HiddenLayer(gpu, label, i === 0 ? inputs : hidden, hidden, random.fork(label));
+    });
+    const label = `layer${layers}`;
+    this.output = new OutputLayer(gpu, label, hidden, classes, random.fork(label));
+  }
+
+  get parameters(): readonly Parameter[] {
+    return [...this.hidden, this.output].flatMap((layer) => layer.parameters);
+  }
+
+  /** Everything the network holds between steps. */
+  get tensors(): readonly Tensor[] {
+    return [...this.hidden, this.output].flatMap((layer) => layer.tensors);
+  }
+
+  /** Records the network at evaluation, with batch norm's running statistics; returns the logits (B, classes). */
+  evaluate(plan: Plan, x: Tensor): Tensor {
+    const h = this.hidden.reduce((input, layer) => layer.evaluate(plan, input), x);
+    return this.output.forward(plan, h);
+  }
+
+  /** Releases the network's GPU memory. */
+  destroy(): void {
+    for (const tensor of this.tensors) this.gpu.release(tensor.buffer);
+  }
+}
+
+/** Multiply-adds of the forward products, for one sample: the sum of the weight matrices' sizes. */
+export function forwardMacs({ inputs, hidden, layers, classes }: MlpShape): number {
+  return inputs * hidden + (layers - 2) * hidden * hidden + hidden * classes;
+}

@@ -1,0 +1,46 @@
+import type { Batch } from '../data/resident.ts';
+import type { Plan } from '../gpu/plan.ts';
+import { correctCount, finiteFlag, lossMean, stepAdvance } from '../kernels/metrics.ts';
+import * as record from '../kernels/record.ts';
+import type { Tensor } from '../tensor.ts';
+
+/** Where a step's loss and correct count go. */
+export interface MetricRows {
+  readonly step: Tensor;
+  readonly flag: Tensor;
+  readonly losses: Tensor;
+  readonly correct: Tensor;
+}
+
+/** What the loss leaves for its gradient. */
+export interface LossState {
+  readonly logits: Tensor;
+  readonly labels: Tensor;
+  /** log sum exp of each sample's logits, (B). */
+  readonly lse: Tensor;
+}
+
+/**
+ * Records softmax and cross-entropy of a batch's logits (B, C), the mean loss and the correct count into this step's
+ * row, and the flag that goes up when a loss is not finite.
+ */
+export function recordLoss(plan: Plan, logits: Tensor, { labels }: Batch, metrics: MetricRows): LossState {
+  const [B, C] = logits.shape as [number, number];
+  const { step, flag, losses, correct } = metrics;
+  const { lse, loss } = record.softmaxXentForward(plan, 'loss', logits, labels);
+  plan.dispatch(lossMean, { label: 'loss.loss_mean', params: { B }, tensors: { loss, step, losses } });
+  const count = { logits, labels, step, correct };
+  plan.dispatch(correctCount, { label: 'loss.correct_count', params: { B, C }, tensors: count });
+  plan.dispatch(finiteFlag, { label: 'loss.finite_flag', params: { n: B }, tensors: { x: loss, flag } });
+  return { logits, labels, lse };
+}
+
+/** Records dLogits (B, C) = softmax - onehot, the gradient of each sample's own loss. */
+export function recordLossGradient(plan: Plan, { logits, labels, lse }: LossState): Tensor {
+  return record.softmaxXentBackward(plan, 'loss.dLogits', logits, labels, lse);
+}
+
+/** Records the end of a step: the counter on the GPU moves to the next row of the step table. */
+export function recordAdvance(plan: Plan, { step, flag }: MetricRows): void {
+  plan.dispatch(stepAdvance, { label: 'step.advance', params: {}, tensors: { flag, step } });
+}

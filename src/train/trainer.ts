@@ -1,0 +1,206 @@
+import { BatchOrder } from '../data/batches.ts';
+import type { ResidentDataset } from '../data/resident-dataset.ts';
+import { InputError } from '../errors.ts';
+import type { CheckReport } from '../gpu/check.ts';
+import { firstNonFinite } from '../gpu/finite.ts';
+import type { Gpu } from '../gpu/gpu.ts';
+import { Plan } from '../gpu/plan.ts';
+import { type PendingReadback, ReadbackPool } from '../gpu/readback.ts';
+import { checkFits } from '../nn/limits.ts';
+import { Mlp, type MlpShape } from '../nn/mlp.ts';
+import type { GradientModel } from '../nn/synthetic-gradient.ts';
+import { recordAdvance } from './loss.ts';
+import { Adam } from './optimizer.ts';
+import type { LearningRule } from './rule.ts';
+import { adamAt } from './schedule.ts';
+import { type StepInputs, StepTable } from './step-table.ts';
+
+/** What is trained, and how. */
+export interface TrainOptions {
+  readonly rule: LearningRule;
+  /** Units of each hidden layer. */
+  readonly hidden: number;
+  /** Layers with weights, the output included. */
+  readonly layers: number;
+  readonly batchSize: number;
+  readonly learningRate: number;
+  /** Steps, counted from 0, at which the learning rate is divided by 10. */
+  readonly lrDrops: readonly number[];
+  /** Of the initialisation and of the shuffle. */
+  readonly seed: number;
+}
+
+/** What some steps in a row have measured on their own batches. */
+export interface StepResults {
+  /** Number of the first step, counted from 0. */
+  readonly first: number;
+  /** Mean loss of each step's batch. */
+  readonly losses: Float32Array;
+  /** Correctly classified samples of each step's batch. */
+  readonly correct: Uint32Array;
+}
+
+/** A loss that was an infinity or a NaN. The parameters are as they were when it appeared. */
+export class NonFiniteError extends InputError {
+  override name = 'NonFiniteError';
+  readonly step: number;
+  readonly tensor: string;
+
+  constructor(rule: string, step: number, tensor: string) {
+    super(
+      `${rule}: the loss stopped being finite at step ${step + 1}; the first tensor with an infinity or a NaN is ` +
+        `${tensor} (a lower --lr may help)`,
+    );
+    this.step = step;
+    this.tensor = tensor;
+  }
+}
+
+/** Steps that one upload and one submit may hold. */
+export const CHUNK_LIMIT = 256;
+
+interface Chunk {
+  readonly first: number;
+  readonly count: number;
+  readonly readback: PendingReadback;
+  /** The batches, kept until it is known that all losses were finite. */
+  readonly rows: Uint32Array;
+}
+
+/**
+ * A network, the models beside it, and the recorded step of a learning rule.
+ *
+ * Steps are submitted in chunks: the step table is uploaded once, the plan is encoded `count` times into one pass,
+ * and losses and correct counts are read back once.
+ */
+export class Trainer {
+  readonly gpu: Gpu;
+  readonly options: TrainOptions;
+  readonly shape: MlpShape;
+  readonly net: Mlp;
+  readonly models: readonly GradientModel[];
+  readonly plan: Plan;
+  readonly table: StepTable;
+  readonly #order: BatchOrder;
+  readonly #pool: ReadbackPool;
+  #submitted = 0;
+
+  /**
+   * @throws InputError when the batch is larger than the data, or the network larger than the device allows.
+   */
+  constructor(gpu: Gpu, data: ResidentDataset, options: TrainOptions) {
+    const { rule, hidden, layers, batchSize, seed } = options;
+    const { features: inputs, classes } = data.dataset;
+    this.gpu = gpu;
+    this.options = options;
+    this.shape = { inputs, hidden, layers, classes };
+    this.#order = new BatchOrder(data.train.count, batchSize, seed);
+    checkFits(gpu, this.shape, batchSize);
+    this.net = new Mlp(gpu, this.shape, seed);
+    this.models = rule.createModels(gpu, this.shape);
+    this.table = new StepTable(gpu, CHUNK_LIMIT, batchSize);
+    this.plan = new Plan(gpu, rule.name);
+    const batch = data.train.gather(this.plan, batchSize, this.table);
+    const optimizer = new Adam(this.table);
+    const { plan, net, models, table: metrics } = this;
+    rule.record({ plan, net, batch, optimizer, metrics, models });
+    recordAdvance(plan, metrics);
+    this.#pool = new ReadbackPool(gpu, rule.name, [4 * CHUNK_LIMIT, 4 * CHUNK_LIMIT, 4, 4]);
+  }
+
+  /** Steps submitted so far. */
+  get submitted(): number {
+    return this.#submitted;
+  }
+
+  /** Multiply-adds of one step's matrix products, over the whole batch. */
+  get macsPerStep(): number {
+    return this.options.rule.macs(this.shape) * this.options.batchSize;
+  }
+
+  /** Layers that one step updates, predictors not counted. */
+  get layerUpdatesPerStep(): number {
+    return this.shape.layers;
+  }
+
+  /** Settles when every kernel is compiled. */
+  ready(): Promise<void> {
+    return this.plan.ready();
+  }
+
+  #inputs(batch: StepInputs['batch']): StepInputs {
+    const { learningRate, lrDrops } = this.options;
+    return { batch, adam: (step) => adamAt(step, learningRate, lrDrops) };
+  }
+
+  /** Submits the next `count` steps in one go. Await {@link Trainer.results} in the same order. */
+  submit(count: number): Chunk {
+    const first = this.#submitted;
+    const rows = this.table.fill(
+      first,
+      count,
+      this.#inputs((out, offset) => this.#order.next(out, offset)),
+    );
+    const { device } = this.gpu;
+    const encoder = device.createCommandEncoder({ label: this.plan.label });
+    this.plan.encode(encoder, count);
+    const { losses, correct, flag, step } = this.table;
+    const readback = this.#pool.copy(encoder, [losses.buffer, correct.buffer, flag.buffer, step.buffer]);
+    device.queue.submit([encoder.finish()]);
+    this.#submitted += count;
+    return { first, count, readback, rows };
+  }
+
+  /**
+   * Waits for a chunk.
+   *
+   * @throws NonFiniteError when the loss of one of its steps was not finite; DeviceLostError, OutOfMemoryError.
+   */
+  async results({ first, count, readback, rows }: Chunk): Promise<StepResults> {
+    const [losses, correct, flag, step] = await readback.read(`train ${count}`);
+    if (new Uint32Array(flag!)[0] !== 0)
+      await this.#explainNonFinite(first, new Uint32Array(step!)[0]!, rows);
+    return {
+      first,
+      losses: new Float32Array(losses!).slice(0, count),
+      correct: new Uint32Array(correct!).slice(0, count),
+    };
+  }
+
+  /** Runs the failed step once more (the flag keeps the parameters as they are) and names what is not finite. */
+  async #explainNonFinite(first: number, row: number, rows: Uint32Array): Promise<never> {
+    const { batchSize, rule } = this.options;
+    await this.gpu.idle();
+    const batch: StepInputs['batch'] = (out, offset) => {
+      out.set(rows.subarray(row * batchSize, (row + 1) * batchSize), offset);
+    };
+    this.table.fill(first + row, 1, this.#inputs(batch));
+    const held = [...this.net.parameters, ...this.models.flatMap((m) => m.parameters)].map((p) => p.value);
+    const tensor = await firstNonFinite(this.gpu, held, this.plan.dispatches);
+    throw new NonFiniteError(rule.name, first + row, tensor ?? 'loss.loss');
+  }
+
+  /**
+   * Runs one step, a dispatch at a time, and compares everything each dispatch writes with its float64 twin.
+   * It is a step like any other: the next one goes on from it.
+   */
+  async check(): Promise<CheckReport> {
+    this.table.fill(
+      this.#submitted,
+      1,
+      this.#inputs((out, offset) => this.#order.next(out, offset)),
+    );
+    this.#submitted++;
+    await this.ready();
+    return this.plan.encodeChecked();
+  }
+
+  /** Releases the network, the models and the plan. */
+  destroy(): void {
+    this.plan.destroy();
+    this.table.destroy();
+    this.#pool.destroy();
+    this.net.destroy();
+    for (const model of this.models) model.destroy();
+  }
+}
