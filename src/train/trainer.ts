@@ -18,9 +18,9 @@ import { type StepInputs, StepTable } from './step-table.ts';
 /** What is trained, and how. */
 export interface TrainOptions {
   readonly rule: LearningRule;
-  /** Units of each hidden layer. */
+  /** Units of each hidden layer, of a network that the trainer makes. */
   readonly hidden: number;
-  /** Layers with weights, the output included. */
+  /** Layers with weights, the output included, of a network that the trainer makes. */
   readonly layers: number;
   readonly batchSize: number;
   readonly learningRate: number;
@@ -59,7 +59,8 @@ export class NonFiniteError extends InputError {
 /** Steps that one upload and one submit may hold. */
 export const CHUNK_LIMIT = 256;
 
-interface Chunk {
+/** Steps under way: what {@link Trainer.submit} returns. */
+export interface Chunk {
   readonly first: number;
   readonly count: number;
   readonly readback: PendingReadback;
@@ -83,27 +84,39 @@ export class Trainer {
   readonly table: StepTable;
   readonly #order: BatchOrder;
   readonly #pool: ReadbackPool;
+  readonly #ownsNet: boolean;
   #submitted = 0;
 
   /**
-   * @throws InputError when the batch is larger than the data, or the network larger than the device allows.
+   * Trains `net`, which stays the caller's, or a network of its own with the sizes in `options`.
+   *
+   * @throws InputError when the batch is larger than the data, the network larger than the device allows, or `net`
+   *   made for other data.
    */
-  constructor(gpu: Gpu, data: ResidentDataset, options: TrainOptions) {
-    const { rule, hidden, layers, batchSize, seed } = options;
+  constructor(gpu: Gpu, data: ResidentDataset, options: TrainOptions, net?: Mlp) {
+    const { rule, batchSize, seed } = options;
     const { features: inputs, classes } = data.dataset;
+    const { hidden, layers } = net?.shape ?? options;
+    if (net && (net.shape.inputs !== inputs || net.shape.classes !== classes)) {
+      throw new InputError(
+        `the network has ${net.shape.inputs} inputs and ${net.shape.classes} classes, ` +
+          `but the data ${data.dataset.name} has ${inputs} features and ${classes} classes`,
+      );
+    }
     this.gpu = gpu;
     this.options = options;
     this.shape = { inputs, hidden, layers, classes };
     this.#order = new BatchOrder(data.train.count, batchSize, seed);
     checkFits(gpu, this.shape, batchSize);
-    this.net = new Mlp(gpu, this.shape, seed);
+    this.net = net ?? new Mlp(gpu, this.shape, seed);
+    this.#ownsNet = net === undefined;
     this.models = rule.createModels(gpu, this.shape);
     this.table = new StepTable(gpu, CHUNK_LIMIT, batchSize);
     this.plan = new Plan(gpu, rule.name);
     const batch = data.train.gather(this.plan, batchSize, this.table);
     const optimizer = new Adam(this.table);
-    const { plan, net, models, table: metrics } = this;
-    rule.record({ plan, net, batch, optimizer, metrics, models });
+    const { plan, models, table: metrics } = this;
+    rule.record({ plan, net: this.net, batch, optimizer, metrics, models });
     recordAdvance(plan, metrics);
     this.#pool = new ReadbackPool(gpu, rule.name, [4 * CHUNK_LIMIT, 4 * CHUNK_LIMIT, 4, 4]);
   }
@@ -195,12 +208,12 @@ export class Trainer {
     return this.plan.encodeChecked();
   }
 
-  /** Releases the network, the models and the plan. */
+  /** Releases the plan, the models, and the network if it is the trainer's own. */
   destroy(): void {
     this.plan.destroy();
     this.table.destroy();
     this.#pool.destroy();
-    this.net.destroy();
+    if (this.#ownsNet) this.net.destroy();
     for (const model of this.models) model.destroy();
   }
 }

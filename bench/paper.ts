@@ -1,0 +1,144 @@
+import type { Dataset } from '../src/data/dataset.ts';
+import { ResidentDataset } from '../src/data/resident-dataset.ts';
+import { InputError } from '../src/errors.ts';
+import type { Gpu } from '../src/gpu/gpu.ts';
+import {
+  type BenchConfig,
+  type BenchRecord,
+  type CheckRecord,
+  type RunRecord,
+  SCHEMA_VERSION,
+} from '../src/report/record.ts';
+import type { LearningRule } from '../src/train/rule.ts';
+import { rules } from '../src/train/rules.ts';
+import { type CurvePoint, type Progress, type RunResult, run } from '../src/train/run.ts';
+import { Trainer, type TrainOptions } from '../src/train/trainer.ts';
+import { checkMethod } from './checks.ts';
+import { provenance } from './provenance.ts';
+
+/** Whom a benchmark tells how it goes. */
+export interface BenchListener {
+  onCheck?(check: CheckRecord): void;
+  onRunStart?(method: string): void;
+  onProgress?(method: string, progress: Progress): void;
+  onPoint?(method: string, point: CurvePoint): void;
+  onRunEnd?(run: RunRecord): void;
+}
+
+/** A kernel that does not compute what its twin does on this device: nothing it is part of may be timed. */
+export class CheckFailedError extends Error {
+  override name = 'CheckFailedError';
+}
+
+const optionsOf = (rule: LearningRule, config: BenchConfig): TrainOptions => ({
+  rule,
+  hidden: config.hidden,
+  layers: config.layers,
+  batchSize: config.batch,
+  learningRate: config.lr,
+  lrDrops: config.lrDrops,
+  seed: config.seed,
+});
+
+function runRecord(trainer: Trainer, result: RunResult): RunRecord {
+  const { rule, seed } = trainer.options;
+  const stepsPerSecond = result.trainSeconds > 0 ? result.steps / result.trainSeconds : 0;
+  return {
+    method: rule.name,
+    schedule: 'layered',
+    seed,
+    status: result.status,
+    error: result.error?.message ?? null,
+    steps: result.steps,
+    trainSeconds: result.trainSeconds,
+    stepsPerSecond,
+    layerUpdatesPerSecond: stepsPerSecond * trainer.layerUpdatesPerStep,
+    macsPerStep: trainer.macsPerStep,
+    dispatchesPerStep: trainer.plan.dispatches.length,
+    train: result.train ?? null,
+    validation: result.validation ?? null,
+    test: result.test ?? null,
+    curve: result.curve,
+  };
+}
+
+/** What a benchmark measured, and what stopped it, if anything did. */
+export interface BenchOutcome {
+  readonly record: BenchRecord;
+  readonly error?: Error;
+}
+
+/**
+ * The benchmark: first checks the kernels of every method on this device, then trains each in turn and measures.
+ *
+ * @throws InputError for a configuration that this device or these data do not allow; CheckFailedError. What happens
+ *   while a method trains is not thrown: it ends the benchmark, and the outcome holds what was done until then.
+ */
+export async function benchmark(
+  gpu: Gpu,
+  dataset: Dataset,
+  config: BenchConfig,
+  listener: BenchListener = {},
+  signal?: AbortSignal,
+): Promise<BenchOutcome> {
+  const date = new Date().toISOString();
+  const methods = config.methods.map((name) => {
+    const rule = rules.get(name);
+    if (!rule) throw new InputError(`unknown method '${name}': there are ${[...rules.keys()].join(', ')}`);
+    return rule;
+  });
+  const data = new ResidentDataset(gpu, dataset);
+  const checks: CheckRecord[] = [];
+  const runs: RunRecord[] = [];
+  let error: Error | undefined;
+  try {
+    for (const rule of methods) {
+      if (signal?.aborted) break;
+      const check = await checkMethod(gpu, data, optionsOf(rule, config));
+      checks.push(check);
+      if (!check.passed) {
+        throw new CheckFailedError(
+          `kernels fail their check on ${gpu.info.name}:\n${check.failures.join('\n')}`,
+        );
+      }
+      listener.onCheck?.(check);
+    }
+    for (const rule of methods) {
+      if (signal?.aborted || error) break;
+      listener.onRunStart?.(rule.name);
+      const trainer = new Trainer(gpu, data, optionsOf(rule, config));
+      try {
+        const { steps, evalEvery, trainSamples } = config;
+        const result = await run(trainer, data, {
+          steps,
+          evalEvery,
+          trainSamples,
+          signal,
+          onProgress: (progress) => listener.onProgress?.(rule.name, progress),
+          onPoint: (point) => listener.onPoint?.(rule.name, point),
+        });
+        error = result.error;
+        const record = runRecord(trainer, result);
+        runs.push(record);
+        listener.onRunEnd?.(record);
+      } finally {
+        trainer.destroy();
+      }
+    }
+  } finally {
+    data.destroy();
+  }
+  const interrupted =
+    error === undefined && (runs.length < methods.length || runs.some((r) => r.status !== 'finished'));
+  const record: BenchRecord = {
+    schemaVersion: SCHEMA_VERSION,
+    date,
+    device: gpu.info,
+    ...provenance(),
+    config,
+    checks,
+    runs,
+    interrupted,
+  };
+  return error ? { record, error } : { record };
+}

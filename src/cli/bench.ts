@@ -1,0 +1,102 @@
+import { join } from 'node:path';
+import { type BenchOutcome, benchmark } from '../../bench/paper.ts';
+import { type Preset, presets } from '../../bench/presets.ts';
+import type { Dataset } from '../data/dataset.ts';
+import { mnistDataset } from '../data/mnist.ts';
+import { describe } from '../gpu/adapters.ts';
+import { openDevice } from '../gpu/open.ts';
+import { prepareFolder, writeRecord } from '../report/folder.ts';
+import type { BenchConfig } from '../report/record.ts';
+import { ratioSentences } from '../report/sentences.ts';
+import { resultTable } from '../report/table.ts';
+import type { RunOptions } from './options.ts';
+import { progressListener } from './progress.ts';
+
+/** The preset with the options that were given in place of its own. */
+export function configOf(options: RunOptions, dataset: Dataset): BenchConfig {
+  const preset: Preset = presets[options.preset]!;
+  const { steps = preset.steps } = options;
+  const { count } = dataset.train;
+  const changed = (Object.keys(preset) as (keyof Preset)[]).filter(
+    (name) =>
+      name in options && JSON.stringify(options[name as keyof RunOptions]) !== JSON.stringify(preset[name]),
+  );
+  const note = changed.length > 0 ? `; changed by options: ${changed.join(', ')}` : '';
+  return {
+    preset: options.preset,
+    presetNote: `${preset.presetNote}${note}`,
+    methods: options.methods ?? preset.methods,
+    steps,
+    batch: options.batch ?? preset.batch,
+    hidden: options.hidden ?? preset.hidden,
+    layers: options.layers ?? preset.layers,
+    lr: options.lr ?? preset.lr,
+    lrDrops: options.lrDrops ?? preset.lrDrops,
+    seed: options.seed ?? preset.seed,
+    evalEvery: options.evalEvery ?? Math.min(preset.evalEvery, steps),
+    trainSamples: Math.min(preset.trainSamples, count),
+    data: {
+      name: dataset.name,
+      train: count,
+      validation: dataset.validation.count,
+      test: dataset.test.count,
+    },
+  };
+}
+
+/** Aborts on the first Ctrl-C; a second one ends the process at once. */
+function stopOnInterrupt(say: (line: string) => void): { signal: AbortSignal; done(): void } {
+  const controller = new AbortController();
+  const stop = () => {
+    if (controller.signal.aborted) process.exit(130);
+    controller.abort();
+    say('stopping after the steps under way; once more to stop at once');
+  };
+  process.on('SIGINT', stop).on('SIGTERM', stop);
+  return { signal: controller.signal, done: () => process.off('SIGINT', stop).off('SIGTERM', stop) };
+}
+
+const folderFor = (preset: string): string =>
+  join('runs', `${new Date().toISOString().slice(0, 19).replaceAll(':', '-')}-${preset}`);
+
+/**
+ * `syngrad bench` and `syngrad train`: opens the device, checks, trains, prints the table, writes the record.
+ * Returns the exit code: 0, 1 after a failure, 130 after an interruption.
+ */
+export async function bench(options: RunOptions): Promise<number> {
+  const { json = false, quiet = false } = options;
+  // With --json, stdout holds the record and nothing else.
+  const say = (line: string) => (json ? console.error(line) : console.log(line));
+  const note = quiet ? () => {} : say;
+
+  const dataset = await mnistDataset(options.data);
+  const config = configOf(options, dataset);
+  const folder = options.out ?? folderFor(options.preset);
+  await prepareFolder(folder);
+  const gpu = await openDevice({ adapter: options.adapter, fast: true });
+  const progress = progressListener(note);
+  const interrupt = stopOnInterrupt((line) => console.error(line));
+  let outcome: BenchOutcome;
+  try {
+    note(describe(gpu.info));
+    note(`preset ${config.preset}: ${config.presetNote}`);
+    outcome = await benchmark(gpu, dataset, config, quiet ? {} : progress, interrupt.signal);
+  } finally {
+    progress.stop();
+    interrupt.done();
+    gpu.destroy();
+  }
+
+  const { record, error } = outcome;
+  const paths = await writeRecord(folder, record);
+  if (record.runs.length > 0) say(resultTable(record));
+  for (const sentence of ratioSentences(record)) say(sentence);
+  note(`written: ${paths.join(', ')}`);
+  if (json) process.stdout.write(`${JSON.stringify(record, null, 2)}\n`);
+  if (error) throw error;
+  if (record.interrupted) {
+    console.error(`interrupted: ${folder} holds what was done`);
+    return 130;
+  }
+  return 0;
+}

@@ -1,0 +1,63 @@
+#!/usr/bin/env node
+import { Command, CommanderError, Option } from 'commander';
+import { provenance } from '../../bench/provenance.ts';
+import { InputError } from '../errors.ts';
+import { DeviceLostError, OutOfMemoryError } from '../gpu/gpu.ts';
+import { bench } from './bench.ts';
+import { devices } from './devices.ts';
+import { addRunOptions, methods, type RunOptions } from './options.ts';
+
+/** What the user can do something about is told in one sentence, without a stack trace. */
+const isTold = (error: unknown): error is Error =>
+  error instanceof InputError || error instanceof DeviceLostError || error instanceof OutOfMemoryError;
+
+async function main(): Promise<number> {
+  let code = 0;
+  const program = new Command('syngrad')
+    .description('Backpropagation against synthetic gradients, by hand-written WebGPU kernels.')
+    .version(provenance().version)
+    .exitOverride()
+    .configureOutput({ outputError: (text, write) => write(`${text.trim().replace(/\s*\n\s*/g, ' ')}\n`) });
+
+  addRunOptions(program.command('bench'))
+    .description(
+      "the paper's benchmark: every method trained in turn and timed, after its kernels are checked",
+    )
+    .addOption(
+      new Option('--methods <names>', 'methods with commas between; bp,cdni by default').argParser(methods),
+    )
+    .action(async (options: RunOptions) => {
+      code = await bench(options);
+    });
+  addRunOptions(program.command('train'))
+    .description('trains by one method')
+    .addOption(
+      new Option('--method <name>', 'the learning rule')
+        .argParser((text: string) => methods(text))
+        .default(['bp'], 'bp'),
+    )
+    .action(async ({ method, ...options }: RunOptions & { method: string[] }) => {
+      if (method.length > 1)
+        throw new InputError(`--method: expected one method, found '${method.join(',')}'`);
+      code = await bench({ ...options, methods: method });
+    });
+  program
+    .command('devices')
+    .description('what there is to run on, with limits and features')
+    .option('--json', 'as JSON')
+    .action(async (options: { json?: boolean }) => {
+      code = await devices(options);
+    });
+
+  try {
+    await program.parseAsync();
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode;
+    if (!isTold(error)) throw error;
+    console.error(`syngrad: ${error.message}`);
+    return 1;
+  }
+  return code;
+}
+
+process.exitCode = await main();
