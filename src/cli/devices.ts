@@ -2,6 +2,7 @@ import Table from 'cli-table3';
 import { describe } from '../gpu/adapters.ts';
 import { chooseAdapter, listAdapters } from '../gpu/instance.node.ts';
 import { count } from '../report/numbers.ts';
+import { TABLE_STYLE } from '../report/table.ts';
 
 /** The limits that decide what fits and how kernels are cut. */
 const LIMITS = [
@@ -13,10 +14,10 @@ const LIMITS = [
   'maxComputeWorkgroupsPerDimension',
 ] as const;
 
-/** `syngrad devices`: every adapter with its driver, limits and features, the one taken by default first. */
+/** `syngrad devices`: every adapter with its driver, limits and features, and which is taken by default. */
 export async function devices({ json = false }: { json?: boolean }): Promise<number> {
   // With nothing there, this says what to install.
-  await chooseAdapter({});
+  const taken = await chooseAdapter({});
   const found = await Promise.all(
     (await listAdapters()).map(async ({ info, request }) => {
       const { adapter } = await request();
@@ -28,22 +29,22 @@ export async function devices({ json = false }: { json?: boolean }): Promise<num
     process.stdout.write(`${JSON.stringify(found, null, 2)}\n`);
     return 0;
   }
-  for (const [i, { limits, features, ...info }] of found.entries()) {
-    const table = new Table({ style: { head: [], border: [] }, wordWrap: true, colWidths: [34, 74] });
+  for (const { limits, features, ...info } of found) {
+    const table = new Table({ ...TABLE_STYLE, wordWrap: true, colWidths: [34, 74] });
     table.push(
       ['kind', info.kind],
       ['driver', info.driver],
       ['vendor, architecture', `${info.vendor}, ${info.architecture}`],
-    );
-    table.push(
       ['backend', info.backend],
       ['comes with', info.origin === 'carried' ? 'the npm packages' : 'this system'],
+      ...LIMITS.map((name) => [name, count(Number(limits[name]))]),
+      ['features', features.join(', ')],
     );
-    for (const name of LIMITS) table.push([name, count(Number(limits[name]))]);
-    table.push(['features', features.join(', ')]);
-    console.log(`${info.name}${i === 0 ? ' (taken by default)' : ''}`);
+    const { name, backend, origin } = taken.info;
+    const isTaken = info.name === name && info.backend === backend && info.origin === origin;
+    console.log(`${info.name}${isTaken ? ' (taken by default)' : ''}`);
     console.log(table.toString());
   }
-  console.log(describe(found[0]!));
+  console.log(describe(taken.info));
   return 0;
 }

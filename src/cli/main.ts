@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { Command, CommanderError, Option } from 'commander';
+import { CheckFailedError } from '../../bench/paper.ts';
 import { provenance } from '../../bench/provenance.ts';
 import { InputError } from '../errors.ts';
 import { DeviceLostError, OutOfMemoryError } from '../gpu/gpu.ts';
@@ -7,9 +8,17 @@ import { bench } from './bench.ts';
 import { devices } from './devices.ts';
 import { addRunOptions, methods, type RunOptions } from './options.ts';
 
-/** What the user can do something about is told in one sentence, without a stack trace. */
-const isTold = (error: unknown): error is Error =>
-  error instanceof InputError || error instanceof DeviceLostError || error instanceof OutOfMemoryError;
+/** What the user can do something about is told without a stack trace; all but failed checks in one sentence. */
+const TOLD = [InputError, DeviceLostError, OutOfMemoryError, CheckFailedError];
+
+const isTold = (error: unknown): error is Error => TOLD.some((kind) => error instanceof kind);
+
+/** What commander has to say about wrong options, as one line like those of this program's own. */
+const oneLine = (text: string): string =>
+  `syngrad: ${text
+    .trim()
+    .replace(/^error: /, '')
+    .replace(/\s*\n\s*/g, ' ')}\n`;
 
 async function main(): Promise<number> {
   let code = 0;
@@ -17,14 +26,16 @@ async function main(): Promise<number> {
     .description('Backpropagation against synthetic gradients, by hand-written WebGPU kernels.')
     .version(provenance().version)
     .exitOverride()
-    .configureOutput({ outputError: (text, write) => write(`${text.trim().replace(/\s*\n\s*/g, ' ')}\n`) });
+    .configureOutput({ outputError: (text, write) => write(oneLine(text)) });
 
   addRunOptions(program.command('bench'))
     .description(
       "the paper's benchmark: every method trained in turn and timed, after its kernels are checked",
     )
     .addOption(
-      new Option('--methods <names>', 'methods with commas between; bp,cdni by default').argParser(methods),
+      new Option('--methods <names>', 'methods with commas between; bp,cdni by default').argParser(
+        methods('--methods'),
+      ),
     )
     .action(async (options: RunOptions) => {
       code = await bench(options);
@@ -32,9 +43,7 @@ async function main(): Promise<number> {
   addRunOptions(program.command('train'))
     .description('trains by one method')
     .addOption(
-      new Option('--method <name>', 'the learning rule')
-        .argParser((text: string) => methods(text))
-        .default(['bp'], 'bp'),
+      new Option('--method <name>', 'the learning rule').argParser(methods('--method')).default(['bp'], 'bp'),
     )
     .action(async ({ method, ...options }: RunOptions & { method: string[] }) => {
       if (method.length > 1)
@@ -58,6 +67,13 @@ async function main(): Promise<number> {
     return 1;
   }
   return code;
+}
+
+// A reader that goes away (`| head`) is no fault of this program's: what is printed from then on is lost.
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+  });
 }
 
 process.exitCode = await main();

@@ -37,16 +37,14 @@ export function integer(option: string, text: string, least: number, most: numbe
 const whole = (option: string, least: number, most: number) => (text: string) =>
   integer(option, text, least, most);
 
-/** Reads a learning rate: positive, finite, and not zero in float32, which the device computes in. */
+/** Reads a learning rate: positive and finite in float32, which the device computes in. */
 export function learningRate(text: string): number {
   const value = Number(text);
-  if (
-    text.trim() === '' ||
-    !Number.isFinite(value) ||
-    !(Math.fround(value) > 0) ||
-    Math.fround(value) > 1e30
-  ) {
-    throw new InputError(`--lr: expected a positive number such as 3e-5, found '${text}'`);
+  const seen = Math.fround(value);
+  if (text.trim() === '' || !Number.isFinite(seen) || seen <= 0) {
+    throw new InputError(
+      `--lr: expected a positive number that float32 can hold, such as 3e-5, found '${text}'`,
+    );
   }
   return value;
 }
@@ -62,17 +60,18 @@ export function drops(text: string): number[] {
 }
 
 /** Reads methods with commas between, each known and given once. */
-export function methods(text: string): string[] {
-  const names = text.split(',').map((name) => name.trim());
-  const known = [...rules.keys()];
-  for (const [i, name] of names.entries()) {
-    if (!rules.has(name))
-      throw new InputError(`--methods: expected some of ${known.join(', ')}, found '${name}'`);
-    if (names.indexOf(name) !== i)
-      throw new InputError(`--methods: expected each method once, found '${name}' twice`);
-  }
-  return names;
-}
+export const methods =
+  (option: string) =>
+  (text: string): string[] => {
+    const names = text.split(',').map((name) => name.trim());
+    const known = [...rules.keys()].join(', ');
+    for (const [i, name] of names.entries()) {
+      if (!rules.has(name)) throw new InputError(`${option}: expected methods among ${known}, found '${name}'`);
+      if (names.indexOf(name) !== i)
+        throw new InputError(`${option}: expected each method once, found '${name}' twice`);
+    }
+    return names;
+  };
 
 function preset(text: string): string {
   if (!Object.hasOwn(presets, text)) {

@@ -12,10 +12,10 @@ const rate = ({ stepsPerSecond }: Progress) => `${significant(stepsPerSecond)} s
 /** Shows a benchmark's progress: a bar on a terminal, plain lines elsewhere. Writes to stderr alone. */
 export function progressListener(say: (line: string) => void): BenchListener & { stop(): void } {
   const checks: BenchListener = {
-    onCheck: ({ method, dispatches, tensors, worst }) =>
+    onCheck: ({ method, dispatches, tensors }) =>
       say(
-        `checked ${titleOf(method)}: ${dispatches} kernels, ${tensors} tensors against float64 twins, ` +
-          `largest error ${percent(worst)} of its bound`,
+        `checked ${titleOf(method)}: what its ${dispatches} dispatches write (${tensors} tensors) agrees with float64 ` +
+          'twins within the bounds of float32 arithmetic',
       ),
   };
   return process.stderr.isTTY ? { ...checks, ...bars() } : { ...checks, ...lines(say) };

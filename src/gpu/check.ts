@@ -69,6 +69,17 @@ export function explain(c: TensorCheck): string {
   );
 }
 
+/** Runs one dispatch in a submit of its own. */
+export function submitAlone(gpu: Gpu, { label, kernel, bindGroup, grid }: Dispatch): void {
+  gpu.submit(label, (encoder) => {
+    const pass = encoder.beginComputePass({ label });
+    pass.setPipeline(kernel.pipeline);
+    pass.setBindGroup(0, bindGroup);
+    pass.dispatchWorkgroups(grid[0], grid[1]);
+    pass.end();
+  });
+}
+
 /** See {@link Plan.encodeChecked}. */
 export async function checkDispatches(gpu: Gpu, dispatches: readonly Dispatch[]): Promise<CheckReport> {
   const tensors: TensorCheck[] = [];
@@ -84,13 +95,7 @@ export async function checkDispatches(gpu: Gpu, dispatches: readonly Dispatch[])
     const before: Record<string, Numbers> = {};
     for (const name of Object.keys(kernel.spec.buffers))
       before[name] = await content(dispatch.tensors[name]!);
-    const encoder = gpu.device.createCommandEncoder({ label });
-    const pass = encoder.beginComputePass({ label });
-    pass.setPipeline(kernel.pipeline);
-    pass.setBindGroup(0, dispatch.bindGroup);
-    pass.dispatchWorkgroups(dispatch.grid[0], dispatch.grid[1]);
-    pass.end();
-    gpu.device.queue.submit([encoder.finish()]);
+    submitAlone(gpu, dispatch);
 
     const expected = kernel.spec.twin(params, before);
     for (const [name, access] of Object.entries(kernel.spec.buffers)) {

@@ -1,4 +1,5 @@
 import type { Tensor } from '../tensor.ts';
+import { submitAlone } from './check.ts';
 import type { Gpu } from './gpu.ts';
 import type { Dispatch } from './plan.ts';
 
@@ -17,16 +18,10 @@ export async function firstNonFinite(
   dispatches: readonly Dispatch[],
 ): Promise<string | undefined> {
   for (const tensor of held) if (!(await allFinite(gpu, tensor))) return tensor.label;
-  for (const { label, kernel, bindGroup, grid, tensors } of dispatches) {
-    const encoder = gpu.device.createCommandEncoder({ label });
-    const pass = encoder.beginComputePass({ label });
-    pass.setPipeline(kernel.pipeline);
-    pass.setBindGroup(0, bindGroup);
-    pass.dispatchWorkgroups(grid[0], grid[1]);
-    pass.end();
-    gpu.device.queue.submit([encoder.finish()]);
-    for (const [name, access] of Object.entries(kernel.spec.buffers)) {
-      const tensor = tensors[name]!;
+  for (const dispatch of dispatches) {
+    submitAlone(gpu, dispatch);
+    for (const [name, access] of Object.entries(dispatch.kernel.spec.buffers)) {
+      const tensor = dispatch.tensors[name]!;
       if (access === 'read_write' && !(await allFinite(gpu, tensor))) return tensor.label;
     }
   }

@@ -66,6 +66,19 @@ export class Gpu {
     return this.info.kind === 'cpu';
   }
 
+  /** What the device allows. */
+  get limits(): GPUSupportedLimits {
+    return this.device.limits;
+  }
+
+  /** Encodes commands and submits them at once. Nothing is awaited. */
+  submit<T>(label: string, encode: (encoder: GPUCommandEncoder) => T): T {
+    const encoder = this.device.createCommandEncoder({ label });
+    const result = encode(encoder);
+    this.device.queue.submit([encoder.finish()]);
+    return result;
+  }
+
   /** Throws the first error that the device reported and nobody has seen yet. */
   check(): void {
     const failure = this.#failure;
@@ -87,7 +100,7 @@ export class Gpu {
 
   /** A buffer that is released by {@link Gpu.release}, or with the device. */
   buffer(label: string, size: number, usage: GPUBufferUsageFlags): GPUBuffer {
-    const limits = this.device.limits;
+    const { limits } = this;
     const bind = (usage & GPUBufferUsage.STORAGE) !== 0;
     const limit = bind
       ? Math.min(limits.maxBufferSize, limits.maxStorageBufferBindingSize)
@@ -162,9 +175,7 @@ export class Gpu {
       GPUBufferUsage.COPY_DST | GPUBufferUsage.MAP_READ,
     );
     try {
-      const encoder = this.device.createCommandEncoder();
-      encoder.copyBufferToBuffer(buffer, 0, staging, 0, buffer.size);
-      this.device.queue.submit([encoder.finish()]);
+      this.submit(staging.label, (encoder) => encoder.copyBufferToBuffer(buffer, 0, staging, 0, buffer.size));
       return await this.readStaging(staging, buffer.size);
     } finally {
       this.release(staging);

@@ -3,6 +3,7 @@ import { type CheckReport, checkDispatches } from './check.ts';
 import type { Gpu } from './gpu.ts';
 import { type Kernel, type KernelSpec, type Params, packParams, paramsSize } from './kernel.ts';
 import { encodeProfiled, type Profile } from './profile.ts';
+import type { PendingReadback, ReadbackPool } from './readback.ts';
 import type { Constants } from './shader.ts';
 
 /** One recorded dispatch: a kernel, its params and its tensors, bound and ready to be replayed. */
@@ -66,7 +67,7 @@ export class Plan {
     const kernel = this.gpu.kernel(anySpec, args.constants ?? {});
     const { bytes, seen } = packParams(anySpec, args.params);
     const grid = spec.grid(seen as Record<P, number>, kernel.constants);
-    const most = device.limits.maxComputeWorkgroupsPerDimension;
+    const most = this.gpu.limits.maxComputeWorkgroupsPerDimension;
     if (grid.some((n) => n > most)) {
       throw new Error(
         `${label}: a grid of ${grid.join(' x ')} workgroups, but the device allows ${most} a dimension`,
@@ -119,9 +120,15 @@ export class Plan {
 
   /** Encodes and submits the plan `times` times, in one submit. */
   submit(times = 1): void {
-    const encoder = this.gpu.device.createCommandEncoder({ label: this.label });
-    this.encode(encoder, times);
-    this.gpu.device.queue.submit([encoder.finish()]);
+    this.gpu.submit(this.label, (encoder) => this.encode(encoder, times));
+  }
+
+  /** {@link Plan.submit}, and in the same submit a copy of the pool's tensors as they are then. */
+  submitAndRead(times: number, pool: ReadbackPool): PendingReadback {
+    return this.gpu.submit(this.label, (encoder) => {
+      this.encode(encoder, times);
+      return pool.copy(encoder);
+    });
   }
 
   /**

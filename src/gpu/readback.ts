@@ -1,30 +1,31 @@
+import type { Tensor } from '../tensor.ts';
 import type { Gpu } from './gpu.ts';
 
-/** A copy of some buffers under way to the host. */
+/** A copy of a pool's tensors under way to the host. */
 export interface PendingReadback {
-  /** The buffers' contents, in the order asked for. To be called once. */
+  /** The tensors' contents, in the pool's order. To be called once. */
   read(kind?: string): Promise<ArrayBuffer[]>;
   /** Gives the staging memory back without waiting. */
   cancel(): void;
 }
 
 /**
- * Staging buffers that are used again and again, so that reading results back allocates nothing in the long run.
- * All of a pool's readbacks have the same layout: `sizes` bytes of each source.
+ * Reads the same tensors back again and again, through staging buffers that are used again, so that it allocates
+ * nothing in the long run.
  */
 export class ReadbackPool {
   readonly #gpu: Gpu;
   readonly #label: string;
-  readonly #sizes: readonly number[];
+  readonly #sources: readonly GPUBuffer[];
   readonly #total: number;
   readonly #free: GPUBuffer[] = [];
   readonly #all: GPUBuffer[] = [];
 
-  constructor(gpu: Gpu, label: string, sizes: readonly number[]) {
+  constructor(gpu: Gpu, label: string, tensors: readonly Tensor[]) {
     this.#gpu = gpu;
     this.#label = label;
-    this.#sizes = sizes;
-    this.#total = sizes.reduce((a, b) => a + b, 0);
+    this.#sources = tensors.map((tensor) => tensor.buffer);
+    this.#total = this.#sources.reduce((sum, { size }) => sum + size, 0);
   }
 
   #take(): GPUBuffer {
@@ -36,20 +37,20 @@ export class ReadbackPool {
     return made;
   }
 
-  /** Records copies of the sources into one staging buffer. Submit the encoder, then read. */
-  copy(encoder: GPUCommandEncoder, sources: readonly GPUBuffer[]): PendingReadback {
+  /** Records copies of the tensors into one staging buffer. Submit the encoder, then read. */
+  copy(encoder: GPUCommandEncoder): PendingReadback {
     const staging = this.#take();
     let offset = 0;
-    sources.forEach((source, i) => {
-      encoder.copyBufferToBuffer(source, 0, staging, offset, this.#sizes[i]!);
-      offset += this.#sizes[i]!;
-    });
+    for (const source of this.#sources) {
+      encoder.copyBufferToBuffer(source, 0, staging, offset, source.size);
+      offset += source.size;
+    }
     return {
       read: async (kind) => {
         const all = await this.#gpu.readStaging(staging, this.#total, kind);
         this.#free.push(staging);
         let start = 0;
-        return this.#sizes.map((size) => {
+        return this.#sources.map(({ size }) => {
           start += size;
           return all.slice(start - size, start);
         });

@@ -8,7 +8,7 @@ import type { MlpShape } from './mlp.ts';
  * @throws InputError that names the option, the limit, and the largest value that would fit.
  */
 export function checkFits(gpu: Gpu, { inputs, hidden, layers }: MlpShape, batchSize: number): void {
-  const { maxStorageBufferBindingSize, maxBufferSize } = gpu.device.limits;
+  const { maxStorageBufferBindingSize, maxBufferSize } = gpu.limits;
   const bytes = Math.min(maxStorageBufferBindingSize, maxBufferSize);
   const name = bytes === maxStorageBufferBindingSize ? 'maxStorageBufferBindingSize' : 'maxBufferSize';
   const limit = `the limit ${name} of ${gpu.info.name} is ${bytes} bytes`;

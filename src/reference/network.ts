@@ -31,7 +31,7 @@ export interface TwinBatch {
   /** (B, inputs), as they enter the network, with the rounding of their scaling. */
   readonly x: Bounded;
   /** (B). */
-  readonly labels: ArrayLike<number>;
+  readonly labels: readonly number[];
 }
 
 /** The numbers in a step's formulas. To be a device's twin they must be rounded as the device sees them. */

@@ -1,41 +1,69 @@
-import { constants, existsSync } from 'node:fs';
-import { access, mkdir, rename, stat, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { existsSync, rmdirSync } from 'node:fs';
+import { mkdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
 import { InputError } from '../errors.ts';
 import { type BenchRecord, curvesCsv } from './record.ts';
 
+const RECORD = 'record.json';
+const CURVES = 'curves.csv';
+
+/** Removes what was made for nothing: `made` and the folders in it down to `folder`, as far as they are empty. */
+function removeEmpty(folder: string, made: string | undefined): void {
+  if (made === undefined) return;
+  try {
+    for (let at = folder; ; at = dirname(at)) {
+      rmdirSync(at);
+      if (at === made) return;
+    }
+  } catch {
+    // Not empty: it holds results, or somebody else's files.
+  }
+}
+
 /**
- * Makes the folder that results go to, before any work is done for them.
+ * Makes the folder that results go to, before any work is done for them, and tries to write there.
  *
+ * @returns removes again what this has made, unless results have been written into it
  * @throws InputError when it cannot be made or written to, or already holds a record.
  */
-export async function prepareFolder(folder: string): Promise<void> {
+export async function prepareFolder(folder: string): Promise<() => void> {
+  const path = resolve(folder);
+  let made: string | undefined;
   try {
-    await mkdir(folder, { recursive: true });
-    await access(folder, constants.W_OK | constants.X_OK);
+    made = await mkdir(path, { recursive: true });
+    // Permissions alone do not tell: on a file system that is read-only or full, they are as always.
+    const probe = join(path, `.${process.pid}.tmp`);
+    await writeFile(probe, '');
+    await rm(probe);
   } catch (error) {
+    removeEmpty(path, made);
     const code = (error as NodeJS.ErrnoException).code ?? 'unknown error';
-    const found = await stat(folder).catch(() => undefined);
+    const found = await stat(path).catch(() => undefined);
     const reason = found && !found.isDirectory() ? 'it is not a folder' : `it cannot be written (${code})`;
     throw new InputError(`--out ${folder}: expected a folder to write results to, but ${reason}`);
   }
-  if (existsSync(join(folder, 'record.json'))) {
-    throw new InputError(
-      `--out ${folder}: expected a folder without results, but it holds record.json already`,
-    );
+  for (const name of [RECORD, CURVES]) {
+    if (!existsSync(join(path, name))) continue;
+    throw new InputError(`--out ${folder}: expected a folder without results, but it holds ${name} already`);
   }
+  return () => removeEmpty(path, made);
 }
 
 /** Writes a file whole or not at all: beside its place first, then moved there. */
 async function writeWhole(path: string, text: string): Promise<void> {
   const beside = `${path}.${process.pid}.tmp`;
-  await writeFile(beside, text);
-  await rename(beside, path);
+  try {
+    await writeFile(beside, text);
+    await rename(beside, path);
+  } catch (error) {
+    await rm(beside, { force: true }).catch(() => {});
+    throw error;
+  }
 }
 
 /** Writes `record.json` and `curves.csv`; returns their paths. */
 export async function writeRecord(folder: string, record: BenchRecord): Promise<string[]> {
-  const paths = [join(folder, 'record.json'), join(folder, 'curves.csv')];
+  const paths = [join(folder, RECORD), join(folder, CURVES)];
   try {
     await writeWhole(paths[0]!, `${JSON.stringify(record, null, 2)}\n`);
     await writeWhole(paths[1]!, curvesCsv(record.runs));

@@ -13,8 +13,11 @@ export const count = (value: number): string => value.toLocaleString('en-US');
 /** A duration in the unit that suits it. */
 export function duration(seconds: number): string {
   if (!Number.isFinite(seconds)) return '-';
-  if (seconds >= 3600) return `${Math.floor(seconds / 3600)} h ${Math.round((seconds % 3600) / 60)} min`;
-  if (seconds >= 120) return `${Math.floor(seconds / 60)} min ${Math.round(seconds % 60)} s`;
+  // Rounded before it is divided, so that there are never 60 minutes or 60 seconds beside the larger unit.
+  const minutes = Math.round(seconds / 60);
+  if (seconds >= 3599.5) return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+  const whole = Math.round(seconds);
+  if (seconds >= 120) return `${Math.floor(whole / 60)} min ${whole % 60} s`;
   if (seconds >= 1) return `${significant(seconds)} s`;
   if (seconds >= 1e-3) return `${significant(seconds * 1e3)} ms`;
   return `${significant(seconds * 1e6)} us`;

@@ -1,4 +1,4 @@
-import Table from 'cli-table3';
+import Table, { type TableConstructorOptions } from 'cli-table3';
 import { rules } from '../train/rules.ts';
 import { count, duration, percent, significant } from './numbers.ts';
 import type { BenchRecord, RunRecord } from './record.ts';
@@ -25,12 +25,18 @@ const ROWS: readonly (readonly [string, (run: RunRecord) => string])[] = [
   ['test loss', (r) => score(r, 'test', 'loss')],
 ];
 
+/** How every table looks: without colours, and without lines between rows. */
+export const TABLE_STYLE: TableConstructorOptions = {
+  style: { head: [], border: [] },
+  chars: { mid: '', 'left-mid': '', 'mid-mid': '', 'right-mid': '' },
+};
+
 /** The paper's table: a column for each method. */
-export function resultTable({ runs }: BenchRecord): string {
+export function resultTable({ runs }: Pick<BenchRecord, 'runs'>): string {
   const table = new Table({
+    ...TABLE_STYLE,
     head: ['', ...runs.map((run) => titleOf(run.method))],
     colAligns: ['left', ...runs.map(() => 'right' as const)],
-    style: { head: [], border: [] },
   });
   for (const [name, cell] of ROWS) table.push([name, ...runs.map(cell)]);
   return table.toString();

@@ -118,7 +118,12 @@ export class Trainer {
     const { plan, models, table: metrics } = this;
     rule.record({ plan, net: this.net, batch, optimizer, metrics, models });
     recordAdvance(plan, metrics);
-    this.#pool = new ReadbackPool(gpu, rule.name, [4 * CHUNK_LIMIT, 4 * CHUNK_LIMIT, 4, 4]);
+    this.#pool = new ReadbackPool(gpu, rule.name, [
+      metrics.losses,
+      metrics.correct,
+      metrics.flag,
+      metrics.step,
+    ]);
   }
 
   /** Steps submitted so far. */
@@ -154,12 +159,7 @@ export class Trainer {
       count,
       this.#inputs((out, offset) => this.#order.next(out, offset)),
     );
-    const { device } = this.gpu;
-    const encoder = device.createCommandEncoder({ label: this.plan.label });
-    this.plan.encode(encoder, count);
-    const { losses, correct, flag, step } = this.table;
-    const readback = this.#pool.copy(encoder, [losses.buffer, correct.buffer, flag.buffer, step.buffer]);
-    device.queue.submit([encoder.finish()]);
+    const readback = this.plan.submitAndRead(count, this.#pool);
     this.#submitted += count;
     return { first, count, readback, rows };
   }
