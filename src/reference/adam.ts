@@ -43,7 +43,7 @@ export function adam(
     const dM = 5 * U * (Math.abs(kept) + Math.abs(added)) + TINY;
     const dV = 6 * U * newV + TINY;
     // sqrt of a number that is off by dV: off by dV / (2 root), and by sqrt(dV) at most.
-    const dRoot = Math.min(dV / (2 * root || TINY), Math.sqrt(dV)) + 8 * U * root;
+    const dRoot = Math.min(dV / (2 * root || TINY), Math.sqrt(dV)) + 9 * U * root;
     const below = root + k.epsHat;
     const dUpdate = (Math.abs(k.stepSize) * dM) / below + Math.abs(update) * (dRoot / below + 12 * U);
     out.m.value[i] = newM;

@@ -16,7 +16,10 @@ export type Twin<P extends string = string, B extends string = string> = (
   buffers: Readonly<Record<B, Numbers>>,
 ) => Partial<Record<B, Bounded>>;
 
-/** Unit roundoff of float32: a correctly rounded operation errs by at most this, relatively. */
+/**
+ * Unit roundoff of float32: an operation rounded to nearest errs by at most this, relatively. WGSL leaves the direction
+ * of rounding open; devices round to nearest, and the bounds take that for granted.
+ */
 export const U = 2 ** -24;
 
 /** The smallest normal float32. Devices may flush anything smaller to zero, so no bound is tighter than this. */

@@ -1,10 +1,10 @@
 import { forwardMacs } from '../nn/mlp.ts';
 import { LinearSyntheticGradient, type Prediction } from '../nn/synthetic-gradient.ts';
-import { recordLoss, recordLossGradient } from './loss.ts';
+import { recordFinite, recordLoss, recordLossGradient } from './loss.ts';
 import type { LearningRule } from './rule.ts';
 
 /**
- * Synthetic gradients conditioned on the label (cDNI; Jaderberg et al. 2016, section 2.1 and its supplement).
+ * Synthetic gradients conditioned on the label (cDNI; Jaderberg et al. 2016, section 2 and its supplement).
  *
  * From the bottom up, each hidden layer i runs forward, is answered with a synthetic gradient SG_i of its
  * activations, and is updated from it at once, before any layer above has run. Only the top sees the loss. SG_{i}
@@ -28,6 +28,9 @@ export const cdni: LearningRule = {
       const state = layer.forward(plan, h);
       const prediction = models[i]!.predict(plan, state.h, batch.labels);
       const dZ = layer.backward(plan, state, prediction.gradient);
+      // This layer does not wait for the loss, so it has to see for itself that what it learns from is finite:
+      // whatever is not, in z or in SG, makes dGamma so.
+      recordFinite(plan, layer.gamma.gradient, metrics);
       if (below) {
         // The target of the model below: this layer's synthetic gradient, pulled back through this layer.
         models[i - 1]!.learn(plan, below, layer.pullBack(plan, dZ));

@@ -26,13 +26,18 @@ export interface LossState {
  */
 export function recordLoss(plan: Plan, logits: Tensor, { labels }: Batch, metrics: MetricRows): LossState {
   const [B, C] = logits.shape as [number, number];
-  const { step, flag, losses, correct } = metrics;
+  const { step, losses, correct } = metrics;
   const { lse, loss } = record.softmaxXentForward(plan, 'loss', logits, labels);
   plan.dispatch(lossMean, { label: 'loss.loss_mean', params: { B }, tensors: { loss, step, losses } });
   const count = { logits, labels, step, correct };
   plan.dispatch(correctCount, { label: 'loss.correct_count', params: { B, C }, tensors: count });
-  plan.dispatch(finiteFlag, { label: 'loss.finite_flag', params: { n: B }, tensors: { x: loss, flag } });
+  recordFinite(plan, loss, metrics);
   return { logits, labels, lse };
+}
+
+/** Records the raising of the flag if `x` holds an infinity or a NaN; updates recorded after it then do nothing. */
+export function recordFinite(plan: Plan, x: Tensor, { flag }: MetricRows): void {
+  plan.dispatch(finiteFlag, { label: `${x.label}.finite_flag`, params: { n: x.size }, tensors: { x, flag } });
 }
 
 /** Records dLogits (B, C) = softmax - onehot, the gradient of each sample's own loss. */

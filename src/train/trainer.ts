@@ -40,7 +40,11 @@ export interface StepResults {
   readonly correct: Uint32Array;
 }
 
-/** A loss that was an infinity or a NaN. The parameters are as they were when it appeared. */
+/**
+ * A loss, or a gradient that a layer was about to be updated by, that held an infinity or a NaN. The network's
+ * parameters are as they were before that; batch norm's running statistics are not, since they move with each forward
+ * pass.
+ */
 export class NonFiniteError extends InputError {
   override name = 'NonFiniteError';
   readonly step: number;
@@ -48,7 +52,7 @@ export class NonFiniteError extends InputError {
 
   constructor(rule: string, step: number, tensor: string) {
     super(
-      `${rule}: the loss stopped being finite at step ${step + 1}; the first tensor with an infinity or a NaN is ` +
+      `${rule}: the loss stopped being finite at step ${step + 1}, where the first tensor with an infinity or a NaN is ` +
         `${tensor} (a lower --lr may help)`,
     );
     this.step = step;
@@ -85,6 +89,7 @@ export class Trainer {
   readonly #order: BatchOrder;
   readonly #pool: ReadbackPool;
   readonly #ownsNet: boolean;
+  #failure: NonFiniteError | undefined;
   #submitted = 0;
 
   /**
@@ -167,12 +172,17 @@ export class Trainer {
   /**
    * Waits for a chunk.
    *
-   * @throws NonFiniteError when the loss of one of its steps was not finite; DeviceLostError, OutOfMemoryError.
+   * @throws NonFiniteError when the loss of one of its steps, or of one before, was not finite;
+   *   DeviceLostError, OutOfMemoryError.
    */
   async results({ first, count, readback, rows }: Chunk): Promise<StepResults> {
     const [losses, correct, flag, step] = await readback.read(`train ${count}`);
-    if (new Uint32Array(flag!)[0] !== 0)
-      await this.#explainNonFinite(first, new Uint32Array(step!)[0]!, rows);
+    // A chunk behind the one that failed did nothing: it tells the same story again.
+    if (this.#failure) throw this.#failure;
+    if (new Uint32Array(flag!)[0] !== 0) {
+      this.#failure = await this.#explainNonFinite(first, new Uint32Array(step!)[0]!, rows);
+      throw this.#failure;
+    }
     return {
       first,
       losses: new Float32Array(losses!).slice(0, count),
@@ -181,7 +191,7 @@ export class Trainer {
   }
 
   /** Runs the failed step once more (the flag keeps the parameters as they are) and names what is not finite. */
-  async #explainNonFinite(first: number, row: number, rows: Uint32Array): Promise<never> {
+  async #explainNonFinite(first: number, row: number, rows: Uint32Array): Promise<NonFiniteError> {
     const { batchSize, rule } = this.options;
     await this.gpu.idle();
     const batch: StepInputs['batch'] = (out, offset) => {
@@ -190,7 +200,7 @@ export class Trainer {
     this.table.fill(first + row, 1, this.#inputs(batch));
     const held = [...this.net.parameters, ...this.models.flatMap((m) => m.parameters)].map((p) => p.value);
     const tensor = await firstNonFinite(this.gpu, held, this.plan.dispatches);
-    throw new NonFiniteError(rule.name, first + row, tensor ?? 'loss.loss');
+    return new NonFiniteError(rule.name, first + row, tensor ?? 'loss.loss');
   }
 
   /**

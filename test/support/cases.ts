@@ -1,0 +1,123 @@
+import { type Content, labels, normals, Random, unwritten } from './kernel.ts';
+
+/** Params and contents on which a kernel can be run. */
+export interface Case {
+  readonly params: Readonly<Record<string, number>>;
+  readonly contents: Readonly<Record<string, Content>>;
+}
+
+/** A small seeded case for every kernel, by the name of its shader; shapes are not square. */
+export function smallCases(seed: number): Readonly<Record<string, Case>> {
+  const random = new Random(seed);
+  const z = (n: number) => normals(random, n);
+  const positive = (n: number) => z(n).map((v) => 0.5 + v * v);
+  const u32 = (...values: number[]) => Uint32Array.from(values);
+  const [B, F, C] = [11, 19, 5];
+  const shape = { B, F };
+  const y = labels(random, B, C);
+  const rows = labels(random, 3 * B, 7);
+  const step = u32(1);
+
+  const [M, K, N] = [13, 9, 37];
+  const product = { params: { M, K, N }, contents: { a: z(M * K), b: z(K * N), c: unwritten(M * N) } };
+  const columnSum = { params: shape, contents: { x: z(B * F), total: unwritten(F) } };
+  const batch = { x: z(B * F), mean: z(F), rstd: positive(F) };
+  const affine = { gamma: z(F), beta: z(F) };
+  const running = { running_mean: z(F), running_var: positive(F) };
+  const stats = {
+    params: { ...shape, eps: 1e-5, momentum: 0.1 },
+    contents: { x: batch.x, mean: unwritten(F), rstd: unwritten(F), ...running },
+  };
+  const sums = {
+    params: shape,
+    contents: { ...batch, dY: z(B * F), dGamma: unwritten(F), dBeta: unwritten(F) },
+  };
+
+  return {
+    gather_bytes: {
+      params: { B, I: 6, words: 2, scale: 1 / 255 },
+      contents: { bytes: labels(random, 7 * 2, 2 ** 32), rows, step, x: unwritten(B * 6) },
+    },
+    gather_floats: {
+      params: { B, I: 6, scale: 0.5 },
+      contents: { values: z(7 * 6), rows, step, x: unwritten(B * 6) },
+    },
+    gather_labels: {
+      params: { B },
+      contents: { labels: labels(random, 2, 2 ** 32), rows, step, y: new Uint32Array(B).fill(999) },
+    },
+    matmul_nn: product,
+    matmul_nt: product,
+    matmul_tn: product,
+    matmul_nn_cpu: product,
+    matmul_nt_cpu: product,
+    matmul_tn_cpu: product,
+    bias_add: { params: shape, contents: { x: z(B * F), bias: z(F), y: unwritten(B * F) } },
+    column_sum: columnSum,
+    column_sum_cpu: columnSum,
+    batchnorm_stats: stats,
+    batchnorm_stats_cpu: stats,
+    batchnorm_forward: { params: shape, contents: { ...batch, ...affine, y: unwritten(B * F) } },
+    batchnorm_eval: {
+      params: { ...shape, eps: 1e-5 },
+      contents: { x: z(B * F), ...running, ...affine, y: unwritten(B * F) },
+    },
+    batchnorm_backward_sums: sums,
+    batchnorm_backward_sums_cpu: sums,
+    batchnorm_backward_input: {
+      params: shape,
+      contents: {
+        ...batch,
+        gamma: z(F),
+        dY: z(B * F),
+        dGamma: z(F),
+        dBeta: z(F),
+        dX: unwritten(B * F),
+      },
+    },
+    relu_forward: { params: { n: 131 }, contents: { x: z(131), y: unwritten(131) } },
+    relu_backward: {
+      params: { n: 131 },
+      contents: { y: z(131).map((v) => Math.max(v, 0)), dY: z(131), dX: unwritten(131) },
+    },
+    softmax_xent_forward: {
+      params: { B, C },
+      contents: { logits: z(B * C), labels: y, lse: unwritten(B), loss: unwritten(B) },
+    },
+    softmax_xent_backward: {
+      params: { B, C },
+      contents: { logits: z(B * C), labels: y, lse: positive(B), dLogits: unwritten(B * C) },
+    },
+    loss_mean: { params: { B }, contents: { loss: positive(B), step, losses: z(3) } },
+    correct_count: {
+      params: { B, C },
+      contents: { logits: z(B * C), labels: y, step, correct: u32(90, 91, 92) },
+    },
+    finite_flag: { params: { n: 70 }, contents: { x: z(70).fill(Number.NaN, 69), flag: u32(0) } },
+    step_advance: { params: {}, contents: { flag: u32(0), step } },
+    label_rows_add: {
+      params: shape,
+      contents: { x: z(B * F), rows: z(C * F), bias: z(F), labels: y, y: unwritten(B * F) },
+    },
+    label_rows_grad: {
+      params: { ...shape, C },
+      contents: { dY: z(B * F), labels: y, dRows: unwritten(C * F) },
+    },
+    squared_error_grad: {
+      params: { n: 131 },
+      contents: { prediction: z(131), goal: z(131), dPrediction: unwritten(131) },
+    },
+    adam: {
+      params: { n: 131, scale: 1 / 7, beta1: 0.9, beta2: 0.999 },
+      contents: {
+        dP: z(131),
+        table: Float32Array.of(1, 1, 1e-3, 1e-8, 1, 1),
+        step,
+        flag: u32(0),
+        p: z(131),
+        m: z(131),
+        v: positive(131),
+      },
+    },
+  };
+}
