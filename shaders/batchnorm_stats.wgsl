@@ -18,7 +18,7 @@ struct Params { B: u32, F: u32, eps: f32, momentum: f32 }
 
 var<workgroup> partial: array<f32, COLS * ROWS>;
 
-// Sums this thread's value over the ROWS threads of its column; every thread of the workgroup calls it and gets the sum.
+// Sums this value over the ROWS threads of its column; every thread of the workgroup calls it and gets the sum.
 fn column_total(value: f32, column: u32, row: u32) -> f32 {
   let slot = row * COLS + column;
   partial[slot] = value;

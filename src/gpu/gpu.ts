@@ -139,6 +139,9 @@ export class Gpu {
 
   /** Waits for a promise of this device: rejects if the device is lost, and throws what went wrong meanwhile. */
   async until<T>(promise: Promise<T>): Promise<T> {
+    // When something else is thrown first, nobody looks at this promise any more, and its own failure (a buffer
+    // released while it is being mapped) must not end the process.
+    promise.catch(() => {});
     this.check();
     try {
       const value = await Promise.race([promise, this.#lost]);

@@ -56,8 +56,8 @@ export class Plan {
   /**
    * Records one dispatch.
    *
-   * @throws Error when a tensor is missing, or is both read and written by the dispatch;
-   *   InputError when the grid is larger than the device allows.
+   * @throws Error when a tensor is missing, or is both read and written by the dispatch, or when the grid is larger than
+   *   the device allows.
    */
   dispatch<P extends string, B extends string>(spec: KernelSpec<P, B>, args: DispatchArgs<P, B>): void {
     const { device } = this.gpu;

@@ -22,7 +22,8 @@ export class Waiter {
     const expected = this.#expected.get(kind);
     if (expected !== undefined && expected > 2) Atomics.wait(this.#cell, 0, 0, 0.9 * expected);
     const result = await work();
-    // The shorter of the last two: to sleep too long costs time, to sleep too short costs only a little spinning.
+    // What it took includes the sleep, so work that has become faster is noticed a tenth at a time; work that has
+    // become slower is believed a tenth at a time, since to sleep too short costs only a little spinning.
     const took = performance.now() - began;
     this.#expected.set(kind, expected === undefined ? took : Math.min(took, 1.1 * expected + 1));
     return result;

@@ -32,6 +32,12 @@ function vector(what: string, tensor: Tensor, length: number): void {
   }
 }
 
+/** Checks that there is a label, an integer, for each sample. */
+function labelsFor(what: string, labels: Tensor, B: number): void {
+  vector(what, labels, B);
+  if (labels.dtype !== 'u32') throw new Error(`${what}: ${labels.label} must be u32, is ${labels.dtype}`);
+}
+
 function inner(what: string, a: Tensor, b: Tensor, left: number, right: number): void {
   if (left !== right) {
     throw new Error(`${what}: inner sizes differ: a is ${showShape(a.shape)}, b is ${showShape(b.shape)}`);
@@ -217,7 +223,7 @@ export function softmaxXentForward(
   labels: Tensor,
 ): { lse: Tensor; loss: Tensor } {
   const [B, C] = matrix(logits, 'softmax_xent: logits');
-  vector('softmax_xent', labels, B);
+  labelsFor('softmax_xent', labels, B);
   const out = { lse: plan.tensor(`${label}.lse`, [B]), loss: plan.tensor(`${label}.loss`, [B]) };
   const tensors = { logits, labels, ...out };
   plan.dispatch(softmaxXent.softmaxXentForward, {
@@ -237,7 +243,8 @@ export function softmaxXentBackward(
   lse: Tensor,
 ): Tensor {
   const [B, C] = matrix(logits, 'softmax_xent_backward: logits');
-  for (const t of [labels, lse]) vector('softmax_xent_backward', t, B);
+  labelsFor('softmax_xent_backward', labels, B);
+  vector('softmax_xent_backward', lse, B);
   const dLogits = plan.tensor(label, [B, C]);
   const tensors = { logits, labels, lse, dLogits };
   const name = `${label}.softmax_xent_backward`;
@@ -258,7 +265,7 @@ export function labelRowsAdd(
   const [, F2] = matrix(rows, 'label_rows_add: rows');
   inner('label_rows_add', x, rows, F, F2);
   vector('label_rows_add', biasOf, F);
-  vector('label_rows_add', labels, B);
+  labelsFor('label_rows_add', labels, B);
   const y = plan.tensor(label, [B, F]);
   const tensors = { x, rows, bias: biasOf, labels, y };
   plan.dispatch(labelRows.labelRowsAdd, { label: `${label}.label_rows_add`, params: { B, F }, tensors });
@@ -270,7 +277,7 @@ export function labelRowsGrad(plan: Plan, dY: Tensor, labels: Tensor, dRows: Ten
   const [B, F] = matrix(dY, 'label_rows_grad: dY');
   const [C, F2] = matrix(dRows, 'label_rows_grad: dRows');
   inner('label_rows_grad', dY, dRows, F, F2);
-  vector('label_rows_grad', labels, B);
+  labelsFor('label_rows_grad', labels, B);
   const label = `${dRows.label}.label_rows_grad`;
   plan.dispatch(labelRows.labelRowsGrad, { label, params: { B, F, C }, tensors: { dY, labels, dRows } });
 }
