@@ -10,6 +10,9 @@ const MOST_MACS = 600e6;
 /** The paper's sizes, which a check falls back to where the run's own are too large. */
 const SMALLER = { batchSize: 256, hidden: 256, layers: 4 };
 
+/** The learning rate of a check at most: with a large one, the second step may already be full of infinities. */
+const MOST_RATE = 1e-3;
+
 /**
  * Runs the second step of a method on this device, a dispatch at a time, and compares everything every kernel writes
  * with its float64 twin. The first step runs unchecked, so that predictors and moments are no longer zero.
@@ -22,15 +25,14 @@ export async function checkMethod(
   const { features: inputs, classes } = data.dataset;
   const { hidden, layers, batchSize, rule } = options;
   const macs = 3 * batchSize * forwardMacs({ inputs, hidden, layers, classes });
-  const checked: TrainOptions =
-    macs <= MOST_MACS
-      ? options
-      : {
-          ...options,
-          batchSize: Math.min(batchSize, SMALLER.batchSize),
-          hidden: Math.min(hidden, SMALLER.hidden),
-          layers: Math.min(layers, SMALLER.layers),
-        };
+  const fits = macs <= MOST_MACS;
+  const checked: TrainOptions = {
+    ...options,
+    learningRate: Math.min(options.learningRate, MOST_RATE),
+    batchSize: fits ? batchSize : Math.min(batchSize, SMALLER.batchSize),
+    hidden: fits ? hidden : Math.min(hidden, SMALLER.hidden),
+    layers: fits ? layers : Math.min(layers, SMALLER.layers),
+  };
   const trainer = new Trainer(gpu, data, checked);
   try {
     await trainer.ready();

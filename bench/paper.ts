@@ -18,6 +18,8 @@ import { provenance } from './provenance.ts';
 
 /** Whom a benchmark tells how it goes. */
 export interface BenchListener {
+  /** The configuration suits the data and the device; the checks come next. */
+  onStart?(): void;
   onCheck?(check: CheckRecord): void;
   onRunStart?(method: string): void;
   onProgress?(method: string, progress: Progress): void;
@@ -87,18 +89,23 @@ export async function benchmark(
     if (!rule) throw new InputError(`unknown method '${name}': there are ${[...rules.keys()].join(', ')}`);
     return rule;
   });
+  const made = provenance();
   const data = new ResidentDataset(gpu, dataset);
   const checks: CheckRecord[] = [];
   const runs: RunRecord[] = [];
   let error: Error | undefined;
   try {
+    // Once at full size, as checks may be smaller: what does not fit is refused before anything is done.
+    for (const rule of methods) new Trainer(gpu, data, optionsOf(rule, config)).destroy();
+    await gpu.idle();
+    listener.onStart?.();
     for (const rule of methods) {
       if (signal?.aborted) break;
       const check = await checkMethod(gpu, data, optionsOf(rule, config));
       checks.push(check);
       if (!check.passed) {
         throw new CheckFailedError(
-          `kernels fail their check on ${gpu.info.name}:\n${check.failures.join('\n')}`,
+          `kernels fail their check on ${gpu.info.name}, so that nothing was timed:\n${check.failures.join('\n')}`,
         );
       }
       listener.onCheck?.(check);
@@ -134,7 +141,7 @@ export async function benchmark(
     schemaVersion: SCHEMA_VERSION,
     date,
     device: gpu.info,
-    ...provenance(),
+    ...made,
     config,
     checks,
     runs,

@@ -4,11 +4,13 @@ import { type Preset, presets } from '../../bench/presets.ts';
 import type { Dataset } from '../data/dataset.ts';
 import { mnistDataset } from '../data/mnist.ts';
 import { describe } from '../gpu/adapters.ts';
+import type { Gpu } from '../gpu/gpu.ts';
 import { openDevice } from '../gpu/open.ts';
 import { prepareFolder, writeRecord } from '../report/folder.ts';
 import type { BenchConfig } from '../report/record.ts';
 import { ratioSentences } from '../report/sentences.ts';
 import { resultTable } from '../report/table.ts';
+import { stopOnInterrupt } from './interrupt.ts';
 import type { RunOptions } from './options.ts';
 import { progressListener } from './progress.ts';
 
@@ -44,55 +46,54 @@ export function configOf(options: RunOptions, dataset: Dataset): BenchConfig {
   };
 }
 
-/** Aborts on the first Ctrl-C; a second one ends the process at once. */
-function stopOnInterrupt(say: (line: string) => void): { signal: AbortSignal; done(): void } {
-  const controller = new AbortController();
-  const stop = () => {
-    if (controller.signal.aborted) process.exit(130);
-    controller.abort();
-    say('stopping after the steps under way; once more to stop at once');
-  };
-  process.on('SIGINT', stop).on('SIGTERM', stop);
-  return { signal: controller.signal, done: () => process.off('SIGINT', stop).off('SIGTERM', stop) };
-}
-
 const folderFor = (preset: string): string =>
   join('runs', `${new Date().toISOString().slice(0, 19).replaceAll(':', '-')}-${preset}`);
 
 /**
  * `syngrad bench` and `syngrad train`: opens the device, checks, trains, prints the table, writes the record.
- * Returns the exit code: 0, 1 after a failure, 130 after an interruption.
+ * Returns the exit code: 0, or 130 after an interruption.
+ *
+ * @throws whatever stopped it; what was done until then has been printed and written.
  */
 export async function bench(options: RunOptions): Promise<number> {
   const { json = false, quiet = false } = options;
   // With --json, stdout holds the record and nothing else.
-  const say = (line: string) => (json ? console.error(line) : console.log(line));
+  const stream = json ? process.stderr : process.stdout;
+  const say = (line: string) => stream.write(`${line}\n`);
   const note = quiet ? () => {} : say;
 
   const dataset = await mnistDataset(options.data);
   const config = configOf(options, dataset);
   const folder = options.out ?? folderFor(options.preset);
-  await prepareFolder(folder);
-  const gpu = await openDevice({ adapter: options.adapter, fast: true });
-  const progress = progressListener(note);
-  const interrupt = stopOnInterrupt((line) => console.error(line));
+  const removeUnused = await prepareFolder(folder);
+  process.once('exit', removeUnused);
+  const interrupt = stopOnInterrupt((line) => console.error(line), removeUnused);
+  const progress = progressListener(note, process.stdout.isTTY && stream.isTTY ? stream : undefined);
+  let gpu: Gpu | undefined;
   let outcome: BenchOutcome;
   try {
-    note(describe(gpu.info));
-    note(`preset ${config.preset}: ${config.presetNote}`);
-    outcome = await benchmark(gpu, dataset, config, quiet ? {} : progress, interrupt.signal);
+    gpu = await openDevice({ adapter: options.adapter, fast: true });
+    const { info } = gpu;
+    const onStart = () => {
+      note(describe(info));
+      note(`preset ${config.preset}: ${config.presetNote}`);
+    };
+    outcome = await benchmark(gpu, dataset, config, quiet ? {} : { onStart, ...progress }, interrupt.signal);
   } finally {
     progress.stop();
     interrupt.done();
-    gpu.destroy();
+    gpu?.destroy();
   }
 
   const { record, error } = outcome;
-  const paths = await writeRecord(folder, record);
-  if (record.runs.length > 0) say(resultTable(record));
-  for (const sentence of ratioSentences(record)) say(sentence);
-  note(`written: ${paths.join(', ')}`);
+  if (!(json && quiet)) {
+    if (record.runs.length > 0) say(resultTable(record));
+    for (const sentence of ratioSentences(record)) say(sentence);
+  }
+  // Before it is written, so that a full disk does not take the results along.
   if (json) process.stdout.write(`${JSON.stringify(record, null, 2)}\n`);
+  const paths = await writeRecord(folder, record);
+  note(`written: ${paths.join(', ')}`);
   if (error) throw error;
   if (record.interrupted) {
     console.error(`interrupted: ${folder} holds what was done`);

@@ -66,7 +66,8 @@ export const methods =
     const names = text.split(',').map((name) => name.trim());
     const known = [...rules.keys()].join(', ');
     for (const [i, name] of names.entries()) {
-      if (!rules.has(name)) throw new InputError(`${option}: expected methods among ${known}, found '${name}'`);
+      if (!rules.has(name))
+        throw new InputError(`${option}: expected methods among ${known}, found '${name}'`);
       if (names.indexOf(name) !== i)
         throw new InputError(`${option}: expected each method once, found '${name}' twice`);
     }

@@ -9,8 +9,15 @@ const LINE_EVERY = 5;
 
 const rate = ({ stepsPerSecond }: Progress) => `${significant(stepsPerSecond)} steps/s`;
 
-/** Shows a benchmark's progress: a bar on a terminal, plain lines elsewhere. Writes to stderr alone. */
-export function progressListener(say: (line: string) => void): BenchListener & { stop(): void } {
+const place = (method: string, p: Progress): string =>
+  `${titleOf(method)} step ${count(p.step)} of ${count(p.steps)}, ${rate(p)}, loss ${p.loss.toFixed(4)}, ` +
+  `${duration(p.secondsLeft)} left`;
+
+/** Shows a benchmark's progress: a bar on `terminal`, where there is one, else plain lines through `say`. */
+export function progressListener(
+  say: (line: string) => void,
+  terminal?: NodeJS.WriteStream,
+): BenchListener & { stop(): void } {
   const checks: BenchListener = {
     onCheck: ({ method, dispatches, tensors }) =>
       say(
@@ -18,46 +25,43 @@ export function progressListener(say: (line: string) => void): BenchListener & {
           'twins within the bounds of float32 arithmetic',
       ),
   };
-  return process.stderr.isTTY ? { ...checks, ...bars() } : { ...checks, ...lines(say) };
+  return { ...checks, ...(terminal ? bars(terminal) : lines(say)) };
 }
 
 function lines(say: (line: string) => void): BenchListener & { stop(): void } {
   let last = 0;
+  let now = '';
   return {
     onRunStart: () => {
       last = performance.now();
     },
     onProgress: (method, p) => {
+      now = place(method, p);
       if (performance.now() - last < 1000 * LINE_EVERY) return;
       last = performance.now();
-      const place = `${titleOf(method)} step ${count(p.step)} of ${count(p.steps)}`;
-      say(`${place}, ${rate(p)}, loss ${p.loss.toFixed(4)}, ${duration(p.secondsLeft)} left`);
+      say(now);
     },
-    onPoint: (method, { step, validation }) =>
-      say(
-        `${titleOf(method)} step ${count(step)}: validation accuracy ${percent(validation.accuracy)}, ` +
-          `loss ${validation.loss.toFixed(4)}`,
-      ),
+    onPoint: (_, { validation }) =>
+      say(`${now}; validation accuracy ${percent(validation.accuracy)}, loss ${validation.loss.toFixed(4)}`),
     stop: () => {},
   };
 }
 
-function bars(): BenchListener & { stop(): void } {
+function bars(stream: NodeJS.WriteStream): BenchListener & { stop(): void } {
   const format = '{title} {bar} {value}/{total}  {rate}  loss {loss}  {left} left  validation {validation}';
   let multi: MultiBar | undefined;
   let bar: SingleBar | undefined;
   let started = '';
   const waiting = { rate: '-', loss: '-', left: '-', validation: '-' };
   const stop = () => {
-    multi?.stop();
+    if (multi?.isActive) multi.stop();
     multi = bar = undefined;
   };
   return {
     onRunStart: (method) => {
-      multi ??= new MultiBar(
-        { format, stream: process.stderr, hideCursor: true, barsize: 24 },
-        Presets.shades_classic,
-      );
+      // On Ctrl-C the bar stops by itself, so that the cursor is back even when the process ends at once.
+      const options = { format, stream, hideCursor: true, barsize: 24, gracefulExit: true };
+      multi ??= new MultiBar(options, Presets.shades_classic);
       bar = undefined;
       started = titleOf(method).padEnd(8);
     },

@@ -13,6 +13,7 @@ export const count = (value: number): string => value.toLocaleString('en-US');
 /** A duration in the unit that suits it. */
 export function duration(seconds: number): string {
   if (!Number.isFinite(seconds)) return '-';
+  if (seconds === 0) return '0 s';
   // Rounded before it is divided, so that there are never 60 minutes or 60 seconds beside the larger unit.
   const minutes = Math.round(seconds / 60);
   if (seconds >= 3599.5) return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;

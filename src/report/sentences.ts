@@ -10,7 +10,9 @@ const SHORT = 1;
 
 const speed = (ratio: number): string => {
   if (Math.abs(ratio - 1) < EQUAL) return 'is as fast as';
-  return ratio > 1 ? `is ${significant(ratio)} times as fast as` : `takes ${significant(1 / ratio)} times as long as`;
+  return ratio > 1
+    ? `is ${significant(ratio)} times as fast as`
+    : `takes ${significant(1 / ratio)} times as long as`;
 };
 
 /** What the ratio of a method's speed to backprop's means, from the figures alone. */

@@ -6,8 +6,10 @@ import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { afterAll, beforeAll, expect } from 'vitest';
+import type { BenchListener } from '../../bench/paper.ts';
+import { type Dataset, makeDataset } from '../../src/data/dataset.ts';
 import { Random } from '../../src/data/random.ts';
-import type { BenchRecord } from '../../src/report/record.ts';
+import type { BenchConfig, BenchRecord } from '../../src/report/record.ts';
 import { idx, writeAll } from '../data/files.ts';
 
 const root = resolve(import.meta.dirname, '../..');
@@ -132,6 +134,50 @@ export function tinyFiles(train = 312, test = 60): Record<string, Uint8Array> {
 }
 
 export { writeAll };
+
+/** The same small data set, in memory. */
+export function tinySet(): Dataset {
+  const files = tinyFiles();
+  const part = (name: string) => ({
+    values: files[`${name}-images-idx3-ubyte`]!.subarray(16),
+    labels: files[`${name}-labels-idx1-ubyte`]!.subarray(8),
+  });
+  return makeDataset({ name: 'tiny', classes: 10, train: part('train'), test: part('t10k') });
+}
+
+/** What a benchmark of a moment is asked to do. */
+export const tinyConfig = (part: Partial<BenchConfig> = {}): BenchConfig => ({
+  preset: 'smoke',
+  presetNote: 'a test',
+  methods: ['bp', 'cdni'],
+  steps: 4,
+  batch: 32,
+  hidden: 16,
+  layers: 4,
+  lr: 1e-3,
+  lrDrops: [],
+  seed: 1,
+  evalEvery: 2,
+  trainSamples: 286,
+  data: { name: 'tiny', train: 286, validation: 26, test: 60 },
+  ...part,
+});
+
+/** A listener that writes down what it hears, in order; progress once for each stretch between evaluations. */
+export function recorder(): { heard: string[]; listener: BenchListener } {
+  const heard: string[] = [];
+  const listener: BenchListener = {
+    onStart: () => heard.push('start'),
+    onCheck: ({ method }) => heard.push(`check ${method}`),
+    onRunStart: (method) => heard.push(`run ${method}`),
+    onProgress: (method) => {
+      if (heard.at(-1) !== `progress ${method}`) heard.push(`progress ${method}`);
+    },
+    onPoint: (method, { step }) => heard.push(`point ${method} ${step}`),
+    onRunEnd: ({ method, status }) => heard.push(`end ${method} ${status}`),
+  };
+  return { heard, listener };
+}
 
 /** Options for a run of a moment. */
 export const SMALL = ['--hidden', '16', '--batch', '32', '--steps', '4', '--eval-every', '2'];

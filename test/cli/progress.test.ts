@@ -1,0 +1,72 @@
+import { Writable } from 'node:stream';
+import { stripVTControlCharacters } from 'node:util';
+import { expect, it } from 'vitest';
+import type { BenchListener } from '../../bench/paper.ts';
+import { progressListener } from '../../src/cli/progress.ts';
+import type { CheckRecord } from '../../src/report/record.ts';
+
+/** A terminal that keeps what is drawn on it. */
+class Terminal extends Writable {
+  readonly isTTY = true;
+  readonly columns = 160;
+  drawn = '';
+
+  override _write(chunk: Buffer, _: string, done: () => void): void {
+    this.drawn += chunk.toString();
+    done();
+  }
+
+  /** As cli-progress asks for it. */
+  getWindowSize(): [number, number] {
+    return [160, 40];
+  }
+}
+
+const check = { method: 'bp', dispatches: 50, tensors: 85 } as CheckRecord;
+const at = (step: number) => ({
+  step,
+  steps: 100,
+  stepsPerSecond: 40,
+  loss: 0.5,
+  secondsLeft: (100 - step) / 40,
+});
+const point = {
+  step: 60,
+  seconds: 1.5,
+  train: { loss: 0.6, accuracy: 0.8 },
+  validation: { loss: 0.7, accuracy: 0.75, samples: 26 },
+};
+
+function tell(listener: BenchListener): void {
+  listener.onCheck!(check);
+  listener.onRunStart!('bp');
+  listener.onProgress!('bp', at(60));
+  listener.onPoint!('bp', point);
+}
+
+it('shows a bar with rate, loss and time left on a terminal', async () => {
+  const terminal = new Terminal();
+  const said: string[] = [];
+  const progress = progressListener((line) => said.push(line), terminal as unknown as NodeJS.WriteStream);
+  tell(progress);
+  progress.stop();
+  // Where a caller stops twice, nothing is drawn twice.
+  const drawn = terminal.drawn;
+  progress.stop();
+  expect(terminal.drawn).toBe(drawn);
+  expect(stripVTControlCharacters(drawn)).toMatch(
+    /backprop +█+░+ 60\/100 {2}40\.0 steps\/s {2}loss 0\.5000 {2}1\.00 s left {2}validation 75\.00 %/,
+  );
+  expect(said).toEqual([expect.stringMatching(/^checked backprop: .* agrees with float64 twins/)]);
+  // The cursor, hidden while the bar is drawn, is back.
+  expect(drawn.lastIndexOf('\u001b[?25h')).toBeGreaterThan(drawn.lastIndexOf('\u001b[?25l'));
+});
+
+it('says plain lines elsewhere', () => {
+  const said: string[] = [];
+  tell(progressListener((line) => said.push(line)));
+  expect(said.slice(1)).toEqual([
+    'backprop step 60 of 100, 40.0 steps/s, loss 0.5000, 1.00 s left; validation accuracy 75.00 %, loss 0.7000',
+  ]);
+  expect(said.join('')).not.toContain('\u001b');
+});
