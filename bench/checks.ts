@@ -1,11 +1,14 @@
 import type { ResidentDataset } from '../src/data/resident-dataset.ts';
 import type { Gpu } from '../src/gpu/gpu.ts';
-import { forwardMacs } from '../src/nn/mlp.ts';
+import { ALL_EVENTS } from '../src/gpu/liveness.ts';
 import type { CheckRecord } from '../src/report/record.ts';
 import { Trainer, type TrainOptions } from '../src/train/trainer.ts';
 
-/** Multiply-adds of a step above which its float64 twins would take too long: about a second each 200 million. */
-const MOST_MACS = 600e6;
+/** Multiply-adds of a step above which its float64 twins would take too long: about a second each 300 million. */
+const MOST_MACS = 320e6;
+
+/** As many are enough where batches are cut: such methods have many small tensors, which take their time too. */
+const ENOUGH_MACS = 200e6;
 
 /** The paper's sizes, which a check falls back to where the run's own are too large. */
 const SMALLER = { batchSize: 256, hidden: 256, layers: 4 };
@@ -13,30 +16,75 @@ const SMALLER = { batchSize: 256, hidden: 256, layers: 4 };
 /** The learning rate of a check at most: with a large one, the second step may already be full of infinities. */
 const MOST_RATE = 1e-3;
 
+/** Batches that a check may make do with, so that batch norm still has something to average over. */
+const BATCHES = [128, 64, 32];
+
+/** A step recorded for its check, and the width that its predictors were narrowed to, if they were. */
+interface Recorded {
+  readonly trainer: Trainer;
+  readonly sgWidth?: number;
+}
+
+const macsOf = ({ plan }: Trainer): number => plan.workOf(ALL_EVENTS).macs;
+
 /**
- * Runs the second step of a method on this device, a dispatch at a time, and compares everything every kernel writes
- * with its float64 twin. The first step runs unchecked, so that predictors and moments are no longer zero.
+ * Records a method's step at the run's own sizes or, where its twins would take long, at the paper's, or else with
+ * predictors no wider than the network and with the largest batch that is quick enough.
+ */
+function recordChecked(gpu: Gpu, data: ResidentDataset, options: TrainOptions): Recorded {
+  const { rule, batchSize, hidden, layers, synthetic } = options;
+  const own = new Trainer(gpu, data, options);
+  if (macsOf(own) <= MOST_MACS) return { trainer: own };
+  own.destroy();
+
+  const smaller = {
+    ...options,
+    batchSize: Math.min(batchSize, SMALLER.batchSize),
+    hidden: Math.min(hidden, SMALLER.hidden),
+    layers: Math.min(layers, SMALLER.layers),
+  };
+  const plain = new Trainer(gpu, data, smaller);
+  if (macsOf(plain) <= MOST_MACS) return { trainer: plain };
+  plain.destroy();
+
+  const width = Math.min(synthetic?.width ?? smaller.hidden, smaller.hidden);
+  const narrow = { ...smaller, synthetic: { ...synthetic, width } };
+  const deep = rule.heeds.synthetic && (synthetic?.hidden ?? (rule.heeds.width ? 1 : 0)) > 0;
+  const sgWidth = deep ? { sgWidth: width } : {};
+  const whole = new Trainer(gpu, data, narrow);
+  // Multiply-adds grow with the batch in proportion.
+  const perSample = macsOf(whole) / smaller.batchSize;
+  if (perSample * smaller.batchSize <= MOST_MACS) return { trainer: whole, ...sgWidth };
+  whole.destroy();
+  const fits = BATCHES.find((batch) => batch < smaller.batchSize && perSample * batch <= ENOUGH_MACS);
+  const part = Math.min(fits ?? BATCHES.at(-1)!, smaller.batchSize);
+  return { trainer: new Trainer(gpu, data, { ...narrow, batchSize: part }), ...sgWidth };
+}
+
+/**
+ * Runs a step of a method on this device, a dispatch at a time, and compares everything every kernel writes with its
+ * float64 twin. The steps before it run unchecked, so that predictors and moments are no longer zero, and late
+ * gradients have arrived.
  */
 export async function checkMethod(
   gpu: Gpu,
   data: ResidentDataset,
   options: TrainOptions,
 ): Promise<CheckRecord> {
-  const { features: inputs, classes } = data.dataset;
-  const { hidden, layers, batchSize, rule } = options;
-  const macs = 3 * batchSize * forwardMacs({ inputs, hidden, layers, classes });
-  const fits = macs <= MOST_MACS;
-  const checked: TrainOptions = {
+  const { rule, learningRate, sgLearningRate = learningRate } = options;
+  const { trainer, ...narrowed } = recordChecked(gpu, data, {
     ...options,
-    learningRate: Math.min(options.learningRate, MOST_RATE),
-    batchSize: fits ? batchSize : Math.min(batchSize, SMALLER.batchSize),
-    hidden: fits ? hidden : Math.min(hidden, SMALLER.hidden),
-    layers: fits ? layers : Math.min(layers, SMALLER.layers),
-  };
-  const trainer = new Trainer(gpu, data, checked);
+    learningRate: Math.min(learningRate, MOST_RATE),
+    sgLearningRate: Math.min(sgLearningRate, MOST_RATE),
+    // Every part of the step is at work from the first step on.
+    updateProbability: 1,
+    sgWarmup: 0,
+  });
   try {
+    const { batchSize, hidden, layers } = trainer.options;
     await trainer.ready();
-    await trainer.results(trainer.submit(1));
+    const late = Array.from({ length: layers }, (_, i) => rule.delay?.(i, trainer.shape) ?? 0);
+    await trainer.results(trainer.submit(1 + Math.max(...late)));
     const report = await trainer.check();
     return {
       method: rule.name,
@@ -44,7 +92,7 @@ export async function checkMethod(
       dispatches: trainer.plan.dispatches.length,
       tensors: report.tensors.length,
       worst: Math.max(...report.tensors.map((t) => t.worst)),
-      shape: { batch: checked.batchSize, hidden: checked.hidden, layers: checked.layers },
+      shape: { batch: batchSize, hidden, layers, ...narrowed },
       failures: report.failures,
     };
   } finally {

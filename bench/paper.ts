@@ -9,11 +9,13 @@ import {
   type RunRecord,
   SCHEMA_VERSION,
 } from '../src/report/record.ts';
+import { Diagnoser, type Diagnosis } from '../src/train/diagnose.ts';
 import type { LearningRule } from '../src/train/rule.ts';
 import { rules } from '../src/train/rules.ts';
 import { type CurvePoint, type Progress, type RunResult, run } from '../src/train/run.ts';
 import { Trainer, type TrainOptions } from '../src/train/trainer.ts';
 import { checkMethod } from './checks.ts';
+import { AXES } from './presets.ts';
 import { provenance } from './provenance.ts';
 
 /** Whom a benchmark tells how it goes. */
@@ -32,18 +34,46 @@ export class CheckFailedError extends Error {
   override name = 'CheckFailedError';
 }
 
-const optionsOf = (rule: LearningRule, config: BenchConfig): TrainOptions => ({
-  rule,
-  hidden: config.hidden,
-  layers: config.layers,
-  batchSize: config.batch,
-  learningRate: config.lr,
-  lrDrops: config.lrDrops,
-  seed: config.seed,
-});
+function ruleOf(method: string): LearningRule {
+  const rule = rules.get(method);
+  if (!rule) throw new InputError(`unknown method '${method}': there are ${[...rules.keys()].join(', ')}`);
+  return rule;
+}
 
-function runRecord(trainer: Trainer, result: RunResult): RunRecord {
+/** What a rule is trained with; of the axes, those that it heeds. */
+export function optionsOf(rule: LearningRule, asked: BenchConfig): TrainOptions {
+  const config = { ...AXES, ...asked };
+  const hasModels = rule.modelsOf !== undefined;
+  return {
+    rule,
+    hidden: config.hidden,
+    layers: config.layers,
+    batchSize: config.batch,
+    learningRate: config.lr,
+    lrDrops: config.lrDrops,
+    seed: config.seed,
+    optimizer: config.optimizer,
+    updateProbability: config.updateProbability,
+    lambda: rule.heeds.lambda ? config.lambda : 0,
+    synthetic: {
+      hidden: config.sgHidden ?? undefined,
+      width: config.sgWidth ?? undefined,
+      labels: config.sgLabels ?? undefined,
+      output: config.sgOutput ?? undefined,
+    },
+    ...(hasModels && { sgLearningRate: config.sgLr ?? undefined, sgWarmup: config.sgWarmup }),
+  };
+}
+
+function runRecord(
+  trainer: Trainer,
+  result: RunResult,
+  diagnostics: readonly Diagnosis[] | undefined,
+): RunRecord {
   const { rule, seed } = trainer.options;
+  const { work } = trainer;
+  // Rates are of what was submitted: steps that were never waited for count on both sides.
+  const submitted = Math.max(1, work.steps);
   const stepsPerSecond = result.trainSeconds > 0 ? result.steps / result.trainSeconds : 0;
   return {
     method: rule.name,
@@ -54,14 +84,57 @@ function runRecord(trainer: Trainer, result: RunResult): RunRecord {
     steps: result.steps,
     trainSeconds: result.trainSeconds,
     stepsPerSecond,
-    layerUpdatesPerSecond: stepsPerSecond * trainer.layerUpdatesPerStep,
-    macsPerStep: trainer.macsPerStep,
-    dispatchesPerStep: trainer.plan.dispatches.length,
+    layerUpdatesPerSecond: (stepsPerSecond * work.layerUpdates) / submitted,
+    layerUpdates: work.layerUpdates,
+    idleSteps: work.idleSteps,
+    macsPerStep: work.macs / submitted,
+    dispatchesPerStep: work.dispatches / submitted,
     train: result.train ?? null,
     validation: result.validation ?? null,
     test: result.test ?? null,
     curve: result.curve,
+    ...(diagnostics && { diagnostics }),
   };
+}
+
+/**
+ * Trains one method once, and looks at its synthetic gradients on the way where that is asked for. What happens in the
+ * run is not thrown: the record holds what was done until then.
+ *
+ * @throws InputError for a configuration that this device or these data do not allow.
+ */
+export async function runOne(
+  gpu: Gpu,
+  data: ResidentDataset,
+  method: string,
+  config: BenchConfig,
+  listener: BenchListener = {},
+  signal?: AbortSignal,
+): Promise<{ readonly record: RunRecord; readonly error: Error | undefined }> {
+  const rule = ruleOf(method);
+  const { steps, evalEvery, trainSamples, diagnose = null } = config;
+  const trainer = new Trainer(gpu, data, optionsOf(rule, config));
+  let diagnoser: Diagnoser | undefined;
+  try {
+    const found: Diagnosis[] = [];
+    diagnoser = diagnose === null || !rule.heeds.synthetic ? undefined : new Diagnoser(trainer, data);
+    const look = async () => {
+      if (diagnoser) found.push(await diagnoser.look());
+    };
+    const result = await run(trainer, data, {
+      steps,
+      evalEvery,
+      trainSamples,
+      signal,
+      onProgress: (progress) => listener.onProgress?.(rule.name, progress),
+      onPoint: (point) => listener.onPoint?.(rule.name, point),
+      pause: diagnoser && { every: diagnose!, at: look },
+    });
+    return { record: runRecord(trainer, result, diagnoser && found), error: result.error };
+  } finally {
+    diagnoser?.destroy();
+    trainer.destroy();
+  }
 }
 
 /** What a benchmark measured, and what stopped it, if anything did. */
@@ -84,11 +157,7 @@ export async function benchmark(
   signal?: AbortSignal,
 ): Promise<BenchOutcome> {
   const date = new Date().toISOString();
-  const methods = config.methods.map((name) => {
-    const rule = rules.get(name);
-    if (!rule) throw new InputError(`unknown method '${name}': there are ${[...rules.keys()].join(', ')}`);
-    return rule;
-  });
+  const methods = config.methods.map(ruleOf);
   const made = provenance();
   const data = new ResidentDataset(gpu, dataset);
   const checks: CheckRecord[] = [];
@@ -113,24 +182,10 @@ export async function benchmark(
     for (const rule of methods) {
       if (signal?.aborted || error) break;
       listener.onRunStart?.(rule.name);
-      const trainer = new Trainer(gpu, data, optionsOf(rule, config));
-      try {
-        const { steps, evalEvery, trainSamples } = config;
-        const result = await run(trainer, data, {
-          steps,
-          evalEvery,
-          trainSamples,
-          signal,
-          onProgress: (progress) => listener.onProgress?.(rule.name, progress),
-          onPoint: (point) => listener.onPoint?.(rule.name, point),
-        });
-        error = result.error;
-        const record = runRecord(trainer, result);
-        runs.push(record);
-        listener.onRunEnd?.(record);
-      } finally {
-        trainer.destroy();
-      }
+      const trained = await runOne(gpu, data, rule.name, config, listener, signal);
+      error = trained.error;
+      runs.push(trained.record);
+      listener.onRunEnd?.(trained.record);
     }
   } finally {
     data.destroy();

@@ -1,7 +1,21 @@
-import type { BenchConfig } from '../src/report/record.ts';
+import type { BenchConfig, RuleAxes } from '../src/report/record.ts';
 
 /** A ready-made configuration: what `--preset` names. Any part of it can be set by an option of its own. */
 export type Preset = Omit<BenchConfig, 'preset' | 'data'>;
+
+/** What combines with the rules, as long as nothing else is asked for: every rule as it is in its paper. */
+export const AXES: RuleAxes = {
+  optimizer: 'adam',
+  updateProbability: 1,
+  lambda: 0,
+  sgHidden: null,
+  sgWidth: null,
+  sgLabels: null,
+  sgOutput: null,
+  sgLr: null,
+  sgWarmup: 0,
+  diagnose: null,
+};
 
 /** The network, batch, and optimiser of Bisong 2017, section 3. */
 const PAPER = {

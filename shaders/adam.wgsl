@@ -24,7 +24,7 @@ fn main(
   @builtin(local_invocation_index) local: u32,
 ) {
   let i = (group.y * groups.x + group.x) * WG + local;
-  // After a loss that was not finite, parameters stay as they are (finite_flag).
+  // Once something was not finite (finite_flag), parameters stay as they are.
   if (i >= params.n || flag[0] != 0u) { return; }
   let step_size = table[2u * step[0]];
   let eps_hat = table[2u * step[0] + 1u];

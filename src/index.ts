@@ -24,15 +24,22 @@ export * as record from './kernels/record.ts';
 export { HiddenLayer } from './nn/hidden-layer.ts';
 export { Mlp, type MlpShape } from './nn/mlp.ts';
 export { OutputLayer } from './nn/output-layer.ts';
-export type { Parameter } from './nn/parameter.ts';
-export { type GradientModel, LinearSyntheticGradient, type Prediction } from './nn/synthetic-gradient.ts';
+export { type Parameter, parameter } from './nn/parameter.ts';
+export {
+  type GradientModel,
+  type Prediction,
+  SyntheticGradient,
+  type SyntheticGradientShape,
+} from './nn/synthetic-gradient.ts';
 export { createTensor, type Tensor, tensorFrom, writeTensor } from './tensor.ts';
 export { backprop } from './train/backprop.ts';
 export { cdni } from './train/cdni.ts';
+export { Diagnoser, type Diagnosis, type LayerDiagnosis } from './train/diagnose.ts';
 export { Evaluator, type Score } from './train/evaluate.ts';
 export { predict } from './train/predict.ts';
-export type { LearningRule, StepContext } from './train/rule.ts';
+export type { ContextSource, LearningRule, RuleOptions, SideModel, StepContext } from './train/rule.ts';
 export { rules } from './train/rules.ts';
 export { type CurvePoint, type Progress, type RunOptions, type RunResult, run } from './train/run.ts';
+export { type SyntheticRuleParts, syntheticModels, syntheticRule } from './train/synthetic.ts';
 export { type TrainNetworkOptions, train, trainBackprop, trainCdni } from './train/train.ts';
 export { NonFiniteError, Trainer, type TrainOptions } from './train/trainer.ts';

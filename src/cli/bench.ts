@@ -1,49 +1,54 @@
 import { join } from 'node:path';
 import { type BenchOutcome, benchmark } from '../../bench/paper.ts';
-import { type Preset, presets } from '../../bench/presets.ts';
+import { AXES, presets } from '../../bench/presets.ts';
 import type { Dataset } from '../data/dataset.ts';
 import { mnistDataset } from '../data/mnist.ts';
+import { InputError } from '../errors.ts';
 import { describe } from '../gpu/adapters.ts';
 import type { Gpu } from '../gpu/gpu.ts';
 import { openDevice } from '../gpu/open.ts';
 import { prepareFolder, writeRecord } from '../report/folder.ts';
-import type { BenchConfig } from '../report/record.ts';
+import type { BenchConfig, RuleAxes } from '../report/record.ts';
 import { ratioSentences } from '../report/sentences.ts';
 import { resultTable } from '../report/table.ts';
+import { checkAxes, partialAxes } from './axes.ts';
 import { stopOnInterrupt } from './interrupt.ts';
 import type { RunOptions } from './options.ts';
 import { progressListener } from './progress.ts';
 
-/** The preset with the options that were given in place of its own. */
-export function configOf(options: RunOptions, dataset: Dataset): BenchConfig {
-  const preset: Preset = presets[options.preset]!;
-  const { steps = preset.steps } = options;
-  const { count } = dataset.train;
-  const changed = (Object.keys(preset) as (keyof Preset)[]).filter(
-    (name) =>
-      name in options && JSON.stringify(options[name as keyof RunOptions]) !== JSON.stringify(preset[name]),
+/**
+ * The preset with the options that were given in place of its own.
+ *
+ * @throws InputError for options that contradict each other, or that none of the methods heeds.
+ */
+export function configOf(options: RunOptions, dataset: Dataset): BenchConfig & RuleAxes {
+  if (options.diagnose === 'every')
+    throw new InputError("--diagnose: expected a number of steps behind 'every', found none");
+  const { presetNote, ...preset } = presets[options.preset]!;
+  const own = { ...preset, ...AXES, ...preset };
+  const given: Partial<typeof own> = Object.fromEntries(
+    Object.entries(options).filter(([name, value]) => name in own && value !== undefined),
   );
-  const note = changed.length > 0 ? `; changed by options: ${changed.join(', ')}` : '';
-  return {
+  const { name, train, validation, test } = dataset;
+  const config = {
+    ...own,
+    evalEvery: Math.min(own.evalEvery, given.steps ?? own.steps),
+    ...given,
     preset: options.preset,
-    presetNote: `${preset.presetNote}${note}`,
-    methods: options.methods ?? preset.methods,
-    steps,
-    batch: options.batch ?? preset.batch,
-    hidden: options.hidden ?? preset.hidden,
-    layers: options.layers ?? preset.layers,
-    lr: options.lr ?? preset.lr,
-    lrDrops: options.lrDrops ?? preset.lrDrops,
-    seed: options.seed ?? preset.seed,
-    evalEvery: options.evalEvery ?? Math.min(preset.evalEvery, steps),
-    trainSamples: Math.min(preset.trainSamples, count),
-    data: {
-      name: dataset.name,
-      train: count,
-      validation: dataset.validation.count,
-      test: dataset.test.count,
-    },
+    presetNote,
+    trainSamples: Math.min(own.trainSamples, train.count),
+    data: { name, train: train.count, validation: validation.count, test: test.count },
   };
+  checkAxes(config);
+  const changed = (Object.keys(own) as (keyof typeof own)[]).filter(
+    (option) => option in given && JSON.stringify(given[option]) !== JSON.stringify(own[option]),
+  );
+  const notes = [
+    presetNote,
+    ...(changed.length > 0 ? [`changed by options: ${changed.join(', ')}`] : []),
+    ...partialAxes(config),
+  ];
+  return { ...config, presetNote: notes.join('; ') };
 }
 
 const folderFor = (preset: string): string =>

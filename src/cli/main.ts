@@ -7,6 +7,8 @@ import { DeviceLostError, OutOfMemoryError } from '../gpu/gpu.ts';
 import { bench } from './bench.ts';
 import { devices } from './devices.ts';
 import { addRunOptions, methods, type RunOptions } from './options.ts';
+import { addReportCommand } from './report.ts';
+import { addSweepCommand } from './sweep.ts';
 
 /** What the user can do something about is told without a stack trace; all but failed checks in one sentence. */
 const TOLD = [InputError, DeviceLostError, OutOfMemoryError, CheckFailedError];
@@ -50,6 +52,9 @@ async function main(): Promise<number> {
         throw new InputError(`--method: expected one method, found '${method.join(',')}'`);
       code = await bench({ ...options, methods: method });
     });
+  addSweepCommand(program, (result) => {
+    code = result;
+  });
   program
     .command('devices')
     .description('what there is to run on, with limits and features')
@@ -57,6 +62,9 @@ async function main(): Promise<number> {
     .action(async (options: { json?: boolean }) => {
       code = await devices(options);
     });
+  addReportCommand(program, (result) => {
+    code = result;
+  });
 
   try {
     await program.parseAsync();

@@ -1,6 +1,7 @@
 import { type Command, Option } from 'commander';
 import { presets } from '../../bench/presets.ts';
 import { InputError } from '../errors.ts';
+import { OPTIMIZERS, type OptimizerName } from '../train/optimizer.ts';
 import { rules } from '../train/rules.ts';
 
 /** What the options of `bench` and `train` have been read to; absent ones come from the preset. */
@@ -14,7 +15,18 @@ export interface RunOptions {
   readonly lr?: number;
   readonly lrDrops?: number[];
   readonly seed?: number;
+  readonly optimizer?: OptimizerName;
+  readonly updateProbability?: number;
+  readonly lambda?: number;
+  readonly sgHidden?: number;
+  readonly sgWidth?: number;
+  readonly sgLabels?: boolean;
+  readonly sgOutput?: 'linear' | 'sigmoid';
+  readonly sgLr?: number;
+  readonly sgWarmup?: number;
   readonly evalEvery?: number;
+  /** `every` where the number behind it is missing. */
+  readonly diagnose?: number | 'every';
   readonly data?: string;
   readonly out?: string;
   readonly adapter?: string;
@@ -38,15 +50,47 @@ const whole = (option: string, least: number, most: number) => (text: string) =>
   integer(option, text, least, most);
 
 /** Reads a learning rate: positive and finite in float32, which the device computes in. */
-export function learningRate(text: string): number {
-  const value = Number(text);
-  const seen = Math.fround(value);
-  if (text.trim() === '' || !Number.isFinite(seen) || seen <= 0) {
-    throw new InputError(
-      `--lr: expected a positive number that float32 can hold, such as 3e-5, found '${text}'`,
-    );
-  }
-  return value;
+export const learningRate =
+  (option: string) =>
+  (text: string): number => {
+    const value = Number(text);
+    const seen = Math.fround(value);
+    if (text.trim() === '' || !Number.isFinite(seen) || seen <= 0) {
+      throw new InputError(
+        `${option}: expected a positive number that float32 can hold, such as 3e-5, found '${text}'`,
+      );
+    }
+    return value;
+  };
+
+/** Reads a number from 0 to 1; with `above0`, 0 is refused. */
+export const share =
+  (option: string, above0: boolean) =>
+  (text: string): number => {
+    const value = Number(text);
+    if (text.trim() === '' || !(value >= 0 && value <= 1) || (above0 && value === 0)) {
+      const range = above0 ? 'a number above 0 and up to 1' : 'a number from 0 to 1';
+      throw new InputError(`${option}: expected ${range}, found '${text}'`);
+    }
+    return value;
+  };
+
+/** Reads one of some words as what it stands for. */
+export const word =
+  <T>(option: string, words: Readonly<Record<string, T>>) =>
+  (text: string): T => {
+    if (!Object.hasOwn(words, text)) {
+      throw new InputError(`${option}: expected one of ${Object.keys(words).join(', ')}, found '${text}'`);
+    }
+    return words[text]!;
+  };
+
+/** Reads `every N` or `N`, a word at a time. */
+export function every(text: string, before?: number | 'every'): number | 'every' {
+  if (text === 'every' && before === undefined) return text;
+  if (typeof before === 'number')
+    throw new InputError(`--diagnose: expected one number of steps, found '${text}' behind ${before}`);
+  return integer('--diagnose', text, 1, MOST);
 }
 
 /** Reads the steps at which the learning rate drops: `none`, or rising numbers with commas between. */
@@ -74,12 +118,8 @@ export const methods =
     return names;
   };
 
-function preset(text: string): string {
-  if (!Object.hasOwn(presets, text)) {
-    throw new InputError(`--preset: expected one of ${Object.keys(presets).join(', ')}, found '${text}'`);
-  }
-  return text;
-}
+const preset = (text: string): string =>
+  word('--preset', Object.fromEntries(Object.keys(presets).map((name) => [name, name])))(text);
 
 function nonEmpty(option: string): (text: string) => string {
   return (text) => {
@@ -94,9 +134,60 @@ export const adapterOption = (): Option =>
     nonEmpty('--adapter'),
   );
 
+/** Adds the options that combine with learning rules. */
+export function addRuleOptions(command: Command): Command {
+  const optimizers = Object.fromEntries(OPTIMIZERS.map((name) => [name, name] as const)) as Record<
+    string,
+    OptimizerName
+  >;
+  const labels = { on: true, off: false };
+  const outputs = { linear: 'linear', sigmoid: 'sigmoid' } as const;
+  return command
+    .option('--optimizer <name>', OPTIMIZERS.join(', '), word('--optimizer', optimizers))
+    .option(
+      '--update-probability <p>',
+      'chance of each layer to be updated in a step; 1 by default',
+      share('--update-probability', true),
+    )
+    .option(
+      '--lambda <share>',
+      'BP(lambda): share of the true gradient in what layers learn from; 0 is pure SG, 1 backprop',
+      share('--lambda', false),
+    )
+    .option('--sg-hidden <n>', 'hidden layers of each predictor; 0 is linear', whole('--sg-hidden', 0, 2))
+    .option('--sg-width <n>', "units of predictors' hidden layers", whole('--sg-width', 1, MOST))
+    .option('--sg-labels <on|off>', 'whether predictors see the labels', word('--sg-labels', labels))
+    .option(
+      '--sg-output <form>',
+      'what predictors end in: linear, or sigmoid on a linear layer',
+      word('--sg-output', outputs),
+    )
+    .option(
+      '--sg-lr <rate>',
+      'learning rate of predictors and local classifiers; --lr by default',
+      learningRate('--sg-lr'),
+    )
+    .option(
+      '--sg-warmup <n>',
+      'steps in which hidden layers wait while predictors or local classifiers learn',
+      whole('--sg-warmup', 0, MOST),
+    )
+    .option(
+      '--diagnose <every N...>',
+      'every N steps, compare synthetic gradients with true ones, outside the clock',
+      every,
+    );
+}
+
+/** Each method in a line, for `--help`. */
+export const methodsHelp = (): string =>
+  ['', 'Methods:', ...[...rules.values()].map(({ name, about }) => `  ${name.padEnd(12)}${about}`)].join(
+    '\n',
+  );
+
 /** Adds what `bench` and `train` share. */
 export function addRunOptions(command: Command): Command {
-  return command
+  command
     .addOption(
       new Option('--preset <name>', `one of ${Object.keys(presets).join(', ')}`)
         .argParser(preset)
@@ -106,17 +197,19 @@ export function addRunOptions(command: Command): Command {
     .option('--batch <n>', 'samples a step', whole('--batch', 1, MOST))
     .option('--hidden <n>', 'units of each hidden layer', whole('--hidden', 1, MOST))
     .option('--layers <n>', 'layers with weights; 4 = three hidden and the output', whole('--layers', 2, 32))
-    .option('--lr <rate>', 'learning rate of Adam', learningRate)
+    .option('--lr <rate>', 'learning rate', learningRate('--lr'))
     .option('--lr-drops <steps>', 'divide the learning rate by 10 at these steps, or none', drops)
-    .option('--seed <n>', 'of initialisation and shuffle', whole('--seed', 0, 2 ** 32 - 1))
+    .option('--seed <n>', 'of initialisation, shuffle and draws of updates', whole('--seed', 0, 2 ** 32 - 1));
+  return addRuleOptions(command)
     .option('--eval-every <n>', 'steps between evaluations', whole('--eval-every', 1, MOST))
     .option('--data <dir>', 'four IDX files, gzipped or not; MNIST by default', nonEmpty('--data'))
     .option(
       '--out <dir>',
-      'folder for record.json and curves.csv; runs/<time>-<preset> by default',
+      'folder for the record and the curves; runs/<time>-<preset> by default',
       nonEmpty('--out'),
     )
     .addOption(adapterOption())
     .option('--json', 'print the record on stdout, and nothing else there')
-    .option('--quiet', 'no progress, only the result');
+    .option('--quiet', 'no progress, only the result')
+    .addHelpText('after', methodsHelp());
 }

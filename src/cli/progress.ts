@@ -1,6 +1,7 @@
 import { MultiBar, Presets, type SingleBar } from 'cli-progress';
 import type { BenchListener } from '../../bench/paper.ts';
 import { count, duration, percent, significant } from '../report/numbers.ts';
+import type { CheckRecord } from '../report/record.ts';
 import { titleOf } from '../report/table.ts';
 import type { Progress } from '../train/run.ts';
 
@@ -9,9 +10,15 @@ const LINE_EVERY = 5;
 
 const rate = ({ stepsPerSecond }: Progress) => `${significant(stepsPerSecond)} steps/s`;
 
+/** Steps that update nothing measure no loss. */
+const lossOf = ({ loss }: Progress): string => (Number.isNaN(loss) ? '-' : loss.toFixed(4));
+
 const place = (method: string, p: Progress): string =>
-  `${titleOf(method)} step ${count(p.step)} of ${count(p.steps)}, ${rate(p)}, loss ${p.loss.toFixed(4)}, ` +
+  `${titleOf(method)} step ${count(p.step)} of ${count(p.steps)}, ${rate(p)}, loss ${lossOf(p)}, ` +
   `${duration(p.secondsLeft)} left`;
+
+const sizes = ({ batch, hidden, layers, sgWidth }: CheckRecord['shape']): string =>
+  `batch ${batch}, ${layers} layers, ${hidden} units${sgWidth === undefined ? '' : `, predictors ${sgWidth} wide`}`;
 
 /** Shows a benchmark's progress: a bar on `terminal`, where there is one, else plain lines through `say`. */
 export function progressListener(
@@ -19,10 +26,10 @@ export function progressListener(
   terminal?: NodeJS.WriteStream,
 ): BenchListener & { stop(): void } {
   const checks: BenchListener = {
-    onCheck: ({ method, dispatches, tensors }) =>
+    onCheck: ({ method, dispatches, tensors, shape }) =>
       say(
         `checked ${titleOf(method)}: what its ${dispatches} dispatches write (${tensors} tensors) agrees with float64 ` +
-          'twins within the bounds of float32 arithmetic',
+          `twins within the bounds of float32 arithmetic, at ${sizes(shape)}`,
       ),
   };
   return { ...checks, ...(terminal ? bars(terminal) : lines(say)) };
@@ -67,7 +74,7 @@ function bars(stream: NodeJS.WriteStream): BenchListener & { stop(): void } {
     },
     onProgress: (_, p) => {
       bar ??= multi?.create(p.steps, 0, { title: started, ...waiting });
-      bar?.update(p.step, { rate: rate(p), loss: p.loss.toFixed(4), left: duration(p.secondsLeft) });
+      bar?.update(p.step, { rate: rate(p), loss: lossOf(p), left: duration(p.secondsLeft) });
     },
     onPoint: (_, { validation }) => bar?.update({ validation: percent(validation.accuracy) }),
     stop,

@@ -124,6 +124,17 @@ export class Gpu {
     return this.buffer(label, size, STORAGE | COPY_DST | COPY_SRC);
   }
 
+  /** Runs `make`; if it throws, releases every buffer that it had made until then. */
+  allOrNothing<T>(make: () => T): T {
+    const before = new Set(this.#buffers);
+    try {
+      return make();
+    } catch (error) {
+      for (const buffer of [...this.#buffers]) if (!before.has(buffer)) this.release(buffer);
+      throw error;
+    }
+  }
+
   /** Destroys a buffer. WebGPU would otherwise keep its memory until the collector happens to pass. */
   release(buffer: GPUBuffer): void {
     if (!this.#buffers.delete(buffer)) return;

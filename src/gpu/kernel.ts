@@ -20,6 +20,8 @@ export interface KernelSpec<P extends string = string, B extends string = string
   readonly grid: (p: Readonly<Record<P, number>>, c: Constants) => readonly [number, number];
   /** Floating-point operations of one dispatch; a multiply-add counts as two. */
   readonly flops: (p: Readonly<Record<P, number>>) => number;
+  /** Multiply-adds of one dispatch, for the kernels that compute matrix products: what papers count as work. */
+  readonly macs?: (p: Readonly<Record<P, number>>) => number;
   /** Bytes that one dispatch must at least read and write: each tensor element once. */
   readonly bytes: (p: Readonly<Record<P, number>>) => number;
   /** The same computation in float64, with the bound that float32 arithmetic must keep. */

@@ -2,6 +2,7 @@ import { createTensor, type DType, type Tensor } from '../tensor.ts';
 import { type CheckReport, checkDispatches } from './check.ts';
 import type { Gpu } from './gpu.ts';
 import { type Kernel, type KernelSpec, type Params, packParams, paramsSize } from './kernel.ts';
+import { ALL_EVENTS, type Events, neededFor, type Role, runsIn } from './liveness.ts';
 import { encodeProfiled, type Profile } from './profile.ts';
 import type { PendingReadback, ReadbackPool } from './readback.ts';
 import type { Constants } from './shader.ts';
@@ -15,6 +16,7 @@ export interface Dispatch {
   readonly tensors: Readonly<Record<string, Tensor>>;
   readonly grid: readonly [number, number];
   readonly bindGroup: GPUBindGroup;
+  readonly role: Role;
 }
 
 /** What {@link Plan.dispatch} takes; params and tensors are named as in the kernel's spec. */
@@ -23,6 +25,8 @@ export interface DispatchArgs<P extends string, B extends string> {
   readonly params: Readonly<Record<P, number>>;
   readonly tensors: Readonly<Record<B, Tensor>>;
   readonly constants?: Constants;
+  /** Why it is there, for steps that leave something out. */
+  readonly role?: Role;
 }
 
 /**
@@ -36,6 +40,8 @@ export class Plan {
   readonly label: string;
   readonly dispatches: Dispatch[] = [];
   readonly #owned: GPUBuffer[] = [];
+  #needs: Events[] = [];
+  readonly #work = new Map<Events, { dispatches: number; macs: number }>();
 
   constructor(gpu: Gpu, label: string) {
     this.gpu = gpu;
@@ -97,7 +103,8 @@ export class Plan {
     if (shared) throw new Error(`${label}: ${shared.label} is bound twice, and written`);
 
     const bindGroup = device.createBindGroup({ label, layout: kernel.layout, entries });
-    this.dispatches.push({ label, kernel, params: seen, tensors, grid, bindGroup });
+    this.dispatches.push({ label, kernel, params: seen, tensors, grid, bindGroup, role: args.role });
+    this.#work.clear();
   }
 
   /** Settles when every kernel of the plan is compiled; rejects with the shader's error, and its line, if one is not. */
@@ -105,28 +112,62 @@ export class Plan {
     await this.gpu.until(Promise.all(this.dispatches.map((d) => d.kernel.ready)));
   }
 
-  /** Records the plan `times` times into one compute pass. The caller submits; nothing is awaited. */
-  encode(encoder: GPUCommandEncoder, times = 1): void {
+  /**
+   * For each dispatch, the events that need it. A dispatch that none needs is left out of every step that is encoded
+   * with its events.
+   */
+  get needs(): readonly Events[] {
+    if (this.#needs.length !== this.dispatches.length) this.#needs = neededFor(this.dispatches);
+    return this.#needs;
+  }
+
+  /** Whether a step with these events runs the dispatch of that label. */
+  runs(label: string, events: Events): boolean {
+    return this.dispatches.some((d, i) => d.label === label && runsIn(this.needs[i]!, events));
+  }
+
+  /** How many dispatches a step with these events runs, and the multiply-adds of their matrix products. */
+  workOf(events: Events): { readonly dispatches: number; readonly macs: number } {
+    const known = this.#work.get(events);
+    if (known) return known;
+    const run = this.dispatches.filter((_, i) => runsIn(this.needs[i]!, events));
+    const macs = run.reduce((sum, { kernel, params }) => sum + (kernel.spec.macs?.(params) ?? 0), 0);
+    const work = { dispatches: run.length, macs };
+    // Layers that are drawn one by one make very many sets.
+    if (this.#work.size > 4096) this.#work.clear();
+    this.#work.set(events, work);
+    return work;
+  }
+
+  /**
+   * Records the plan into one compute pass: `steps` times, or once for each set of events, without what that step
+   * does not need. The caller submits; nothing is awaited.
+   */
+  encode(encoder: GPUCommandEncoder, steps: number | readonly Events[] = 1): void {
     const pass = encoder.beginComputePass({ label: this.label });
-    for (let i = 0; i < times; i++) {
-      for (const { kernel, bindGroup, grid } of this.dispatches) {
+    const count = typeof steps === 'number' ? steps : steps.length;
+    const { needs } = this;
+    for (let i = 0; i < count; i++) {
+      const events = typeof steps === 'number' ? ALL_EVENTS : steps[i]!;
+      this.dispatches.forEach(({ kernel, bindGroup, grid }, d) => {
+        if (!runsIn(needs[d]!, events)) return;
         pass.setPipeline(kernel.pipeline);
         pass.setBindGroup(0, bindGroup);
         pass.dispatchWorkgroups(grid[0], grid[1]);
-      }
+      });
     }
     pass.end();
   }
 
-  /** Encodes and submits the plan `times` times, in one submit. */
-  submit(times = 1): void {
-    this.gpu.submit(this.label, (encoder) => this.encode(encoder, times));
+  /** Encodes and submits the plan, in one submit: `steps` times, or once for each set of events. */
+  submit(steps: number | readonly Events[] = 1): void {
+    this.gpu.submit(this.label, (encoder) => this.encode(encoder, steps));
   }
 
   /** {@link Plan.submit}, and in the same submit a copy of the pool's tensors as they are then. */
-  submitAndRead(times: number, pool: ReadbackPool): PendingReadback {
+  submitAndRead(steps: number | readonly Events[], pool: ReadbackPool): PendingReadback {
     return this.gpu.submit(this.label, (encoder) => {
-      this.encode(encoder, times);
+      this.encode(encoder, steps);
       return pool.copy(encoder);
     });
   }

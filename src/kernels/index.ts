@@ -2,11 +2,15 @@ import type { KernelSpec } from '../gpu/kernel.ts';
 import * as adam from './adam.ts';
 import * as batchnorm from './batchnorm.ts';
 import * as bias from './bias.ts';
+import * as delay from './delay.ts';
 import * as gather from './gather.ts';
 import * as labelRows from './label-rows.ts';
 import * as matmul from './matmul.ts';
 import * as metrics from './metrics.ts';
+import * as mix from './mix.ts';
 import * as relu from './relu.ts';
+import * as sgd from './sgd.ts';
+import * as sigmoid from './sigmoid.ts';
 import * as softmaxXent from './softmax-xent.ts';
 import * as squaredError from './squared-error.ts';
 
@@ -20,6 +24,10 @@ export const kernels: readonly KernelSpec[] = [
   softmaxXent,
   metrics,
   labelRows,
+  sigmoid,
   squaredError,
+  mix,
+  delay,
   adam,
+  sgd,
 ].flatMap((room) => Object.values(room) as unknown as KernelSpec[]);

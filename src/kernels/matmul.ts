@@ -17,6 +17,7 @@ function product(
     buffers: { a: 'read', b: 'read', c: 'read_write' },
     grid,
     flops: ({ M, K, N }) => 2 * M * K * N,
+    macs: ({ M, K, N }) => M * K * N,
     bytes: ({ M, K, N }) => 4 * (M * K + K * N + M * N),
     twin: (p, t) => ({ c: value(t.a, t.b, p) }),
   });

@@ -19,7 +19,8 @@ function matrix(tensor: Tensor, what: string): readonly [number, number] {
   return [rows!, columns!];
 }
 
-function sameShape(what: string, a: Tensor, b: Tensor): void {
+/** Checks that two tensors have the same shape. */
+export function sameShape(what: string, a: Tensor, b: Tensor): void {
   if (a.shape.join() !== b.shape.join()) {
     throw new Error(`${what}: ${a.label} is ${showShape(a.shape)}, ${b.label} is ${showShape(b.shape)}`);
   }

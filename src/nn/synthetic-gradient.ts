@@ -1,7 +1,10 @@
+import type { Random } from '../data/random.ts';
 import type { Gpu } from '../gpu/gpu.ts';
 import type { Plan } from '../gpu/plan.ts';
 import * as record from '../kernels/record.ts';
+import { sigmoidBackward, sigmoidForward } from '../kernels/record-models.ts';
 import type { Tensor } from '../tensor.ts';
+import { HiddenLayer, type HiddenState } from './hidden-layer.ts';
 import { type Parameter, parameter } from './parameter.ts';
 
 /** A gradient that a model has predicted, with what it was predicted from. */
@@ -25,54 +28,114 @@ export interface GradientModel {
   predict(plan: Plan, message: Tensor, context: Tensor): Prediction;
   /** Records the gradients of the model's parameters that take a prediction towards `target` (B, F). */
   learn(plan: Plan, prediction: Prediction, target: Tensor): void;
-  /** Releases the model's GPU memory. */
-  destroy(): void;
+  /** Releases what the model holds beside its parameters, which are released for it. */
+  destroy?(): void;
+}
+
+/** What a synthetic-gradient model is made of. */
+export interface SyntheticGradientShape {
+  /** Units of the layer whose gradient is predicted. */
+  readonly features: number;
+  readonly classes: number;
+  /** Hidden layers (linear, batch norm, ReLU); 0 is a linear model. */
+  readonly hidden: number;
+  /** Units of each hidden layer. */
+  readonly width: number;
+  /** Whether it is conditioned on the label: a row of weights for each label, in its first layer. */
+  readonly labels: boolean;
+  /** What the last linear layer goes through; with `sigmoid` its label rows and bias are added behind it. */
+  readonly output: 'linear' | 'sigmoid';
+}
+
+/** What `predict` keeps for `learn`. */
+interface Answer extends Prediction {
+  readonly states: readonly HiddenState[];
+  /** The last hidden layer's activations, or the message. */
+  readonly top: Tensor;
+  readonly sigmoid: Tensor | undefined;
 }
 
 /**
- * A linear synthetic-gradient model, conditioned on the label (cDNI): SG(h, y) = h V + U[y] + c.
+ * A synthetic-gradient model: hidden layers, if any, and a linear last layer that begins at zero, so that the first
+ * synthetic gradient is zero and leaves the layer below as it is (Jaderberg et al. 2016, supplement).
  *
- * It begins at zero, so that the first synthetic gradient is zero and leaves the layer below as it is. Its loss is
- * ||SG - target||^2 for each sample, averaged over the batch.
+ * Without hidden layers and with labels: SG(h, y) = h V + U[y] + c. With a sigmoid: SG(h, y) = sigmoid(h V) + U[y] + c,
+ * the form of a log loss's gradient (Czarnecki et al. 2017), where c begins at -1/2. Its loss is ||SG - target||^2 for
+ * each sample, averaged over the batch.
  */
-export class LinearSyntheticGradient implements GradientModel {
+export class SyntheticGradient implements GradientModel {
   readonly label: string;
-  readonly #gpu: Gpu;
-  /** V (F, F). */
+  readonly shape: SyntheticGradientShape;
+  readonly hidden: readonly HiddenLayer[];
+  /** V (width or features, features). */
   readonly weights: Parameter;
-  /** U (classes, F): a row for each label. */
-  readonly labelRows: Parameter;
-  /** c (F). */
+  /** U (classes, features), a row for each label; of a linear model that is conditioned on it. */
+  readonly labelRows: Parameter | undefined;
+  /** c (features). */
   readonly bias: Parameter;
+  readonly #gpu: Gpu;
 
-  constructor(gpu: Gpu, label: string, features: number, classes: number) {
-    const zeros = (n: number) => new Float32Array(n);
+  constructor(gpu: Gpu, label: string, shape: SyntheticGradientShape, random: Random) {
+    const { features, classes, hidden, width, labels, output } = shape;
     this.#gpu = gpu;
     this.label = label;
-    this.weights = parameter(gpu, `${label}.V`, [features, features], zeros(features * features));
-    this.labelRows = parameter(gpu, `${label}.U`, [classes, features], zeros(classes * features));
-    this.bias = parameter(gpu, `${label}.c`, [features], zeros(features));
+    this.shape = shape;
+    this.hidden = Array.from({ length: hidden }, (_, i) => {
+      const name = `${label}.hidden${i + 1}`;
+      const conditioned = labels && i === 0 ? classes : undefined;
+      return new HiddenLayer(gpu, name, i === 0 ? features : width, width, random.fork(name), conditioned);
+    });
+    const inputs = hidden > 0 ? width : features;
+    this.weights = parameter(gpu, `${label}.V`, [inputs, features], new Float32Array(inputs * features));
+    if (labels && hidden === 0) {
+      const zeros = new Float32Array(classes * features);
+      this.labelRows = parameter(gpu, `${label}.U`, [classes, features], zeros);
+    }
+    const start = new Float32Array(features).fill(output === 'sigmoid' ? -0.5 : 0);
+    this.bias = parameter(gpu, `${label}.c`, [features], start);
   }
 
   get parameters(): readonly Parameter[] {
-    return [this.weights, this.labelRows, this.bias];
+    const rows = this.labelRows ? [this.labelRows] : [];
+    return [...this.hidden.flatMap((layer) => layer.parameters), this.weights, ...rows, this.bias];
   }
 
-  predict(plan: Plan, message: Tensor, labels: Tensor): Prediction {
-    const product = record.matmulNN(plan, `${this.label}.hV`, message, this.weights.value);
-    const rows = this.labelRows.value;
-    const gradient = record.labelRowsAdd(plan, `${this.label}.sg`, product, rows, this.bias.value, labels);
-    return { message, context: labels, gradient };
+  predict(plan: Plan, message: Tensor, labels: Tensor): Answer {
+    const states: HiddenState[] = [];
+    let top = message;
+    for (const layer of this.hidden) {
+      const state = layer.forward(plan, top, labels);
+      states.push(state);
+      top = state.h;
+    }
+    const product = record.matmulNN(plan, `${this.label}.hV`, top, this.weights.value);
+    const sigmoid =
+      this.shape.output === 'sigmoid' ? sigmoidForward(plan, `${this.label}.s`, product) : undefined;
+    const name = `${this.label}.sg`;
+    const linear = sigmoid ?? product;
+    const gradient = this.labelRows
+      ? record.labelRowsAdd(plan, name, linear, this.labelRows.value, this.bias.value, labels)
+      : record.biasAdd(plan, name, linear, this.bias.value);
+    return { message, context: labels, gradient, states, top, sigmoid };
   }
 
-  learn(plan: Plan, { message, context: labels, gradient }: Prediction, target: Tensor): void {
+  learn(plan: Plan, prediction: Prediction, target: Tensor): void {
+    const { context: labels, gradient, states, top, sigmoid } = prediction as Answer;
     const error = record.squaredError(plan, `${this.label}.dSg`, gradient, target);
-    record.matmulTN(plan, message, error, this.weights.gradient);
-    record.labelRowsGrad(plan, error, labels, this.labelRows.gradient);
+    const dProduct = sigmoid ? sigmoidBackward(plan, `${this.label}.dHV`, sigmoid, error) : error;
+    record.matmulTN(plan, top, dProduct, this.weights.gradient);
+    if (this.labelRows) record.labelRowsGrad(plan, error, labels, this.labelRows.gradient);
     record.columnSum(plan, error, this.bias.gradient);
+    if (states.length === 0) return;
+    let dH = record.matmulNT(plan, `${this.label}.dTop`, dProduct, this.weights.value);
+    for (let i = states.length - 1; i >= 0; i--) {
+      const layer = this.hidden[i]!;
+      const dZ = layer.backward(plan, states[i]!, dH, labels);
+      if (i > 0) dH = layer.pullBack(plan, dZ);
+    }
   }
 
   destroy(): void {
-    for (const p of this.parameters) for (const t of [p.value, p.gradient]) this.#gpu.release(t.buffer);
+    for (const tensor of this.hidden.flatMap((layer) => layer.tensors)) this.#gpu.release(tensor.buffer);
   }
 }

@@ -1,4 +1,4 @@
-import { type Bounded, bounded, exact, gamma } from './twin.ts';
+import { type Bounded, bounded, exact, gamma, TINY } from './twin.ts';
 
 /** `losses` with row `step` replaced by the mean of the samples' losses. */
 export function lossMean(loss: ArrayLike<number>, step: number, losses: ArrayLike<number>): Bounded {
@@ -12,7 +12,7 @@ export function lossMean(loss: ArrayLike<number>, step: number, losses: ArrayLik
   }
   out.value[step] = sum / B;
   // A sum of B numbers, and a division of 2.5 ulp.
-  out.bound[step] = (gamma(B + 5) * size) / B;
+  out.bound[step] = (gamma(B + 5) * size) / B + B * TINY;
   return out;
 }
 

@@ -1,4 +1,3 @@
-import { adam } from './adam.ts';
 import {
   batchnormBackwardInput,
   batchnormBackwardSums,
@@ -12,7 +11,7 @@ import { matmulNN, matmulNT, matmulTN } from './matmul.ts';
 import { lossMean } from './metrics.ts';
 import { reluBackward, reluForward } from './relu.ts';
 import { softmaxXentBackward, softmaxXentForward } from './softmax-xent.ts';
-import { squaredErrorGrad } from './squared-error.ts';
+import { type UpdateConstants, update } from './step-update.ts';
 import type { Bounded } from './twin.ts';
 
 /** Tensors by the labels that they have on the device: `layer1.W`, `layer1.dW`, `sg1.sg`, `loss.dLogits`. */
@@ -35,16 +34,19 @@ export interface TwinBatch {
 }
 
 /** The numbers in a step's formulas. To be a device's twin they must be rounded as the device sees them. */
-export interface StepConstants {
+export interface StepConstants extends UpdateConstants {
   /** Batch norm: what is added to a variance, and how far running statistics move. */
   readonly eps: number;
   readonly momentum: number;
-  /** Adam: 1 / batch size, the decay of the moments, and this step's step size and epsilon. */
-  readonly scale: number;
-  readonly beta1: number;
-  readonly beta2: number;
-  readonly stepSize: number;
-  readonly epsHat: number;
+}
+
+/** Anything linear, batch norm, ReLU: a hidden layer of the network or of a model beside it. */
+export interface HiddenBlock {
+  readonly name: string;
+  readonly inputs: number;
+  readonly outputs: number;
+  /** Whether a row of weights for each sample's label is added to x W. */
+  readonly conditioned?: boolean;
 }
 
 /**
@@ -62,9 +64,16 @@ export type Store = (label: string, result: Bounded) => Float64Array;
 /** The store of an exact step. */
 export const asComputed: Store = (_, { value }) => value;
 
-const HIDDEN = { W: 'dW', gamma: 'dGamma', beta: 'dBeta' };
-const OUTPUT = { W: 'dW', bias: 'dBias' };
-const PREDICTOR = { V: 'dV', U: 'dU', c: 'dC' };
+/** The gradients of what learns, by parameter. */
+const GRADIENTS: Readonly<Record<string, string>> = {
+  W: 'dW',
+  gamma: 'dGamma',
+  beta: 'dBeta',
+  bias: 'dBias',
+  U: 'dU',
+  V: 'dV',
+  c: 'dC',
+};
 
 /**
  * A training step under way, in float64: the parts that the learning rules put together. Layers are numbered from 1.
@@ -74,10 +83,12 @@ export class NetworkStep {
   /** What the step began with and, under the same labels, what it has made so far. */
   readonly tensors: Tensors;
   readonly sizes: NetworkSizes;
-  readonly #constants: StepConstants;
-  readonly #labels: ArrayLike<number>;
+  readonly constants: StepConstants;
+  readonly labels: ArrayLike<number>;
+  readonly B: number;
   readonly #store: Store;
-  readonly #B: number;
+  /** What each block was fed. */
+  readonly #fed = new Map<string, Float64Array>();
 
   /** @param before parameters, running statistics and moments (which may be left out: zero); it is not changed. */
   constructor(
@@ -89,11 +100,11 @@ export class NetworkStep {
   ) {
     this.tensors = new Map(before);
     this.sizes = sizes;
-    this.#constants = constants;
-    this.#labels = batch.labels;
+    this.constants = constants;
+    this.labels = batch.labels;
     this.#store = store;
-    this.#B = batch.labels.length;
-    this.#put('batch.x', batch.x);
+    this.B = batch.labels.length;
+    this.put('batch.x', batch.x);
   }
 
   get(label: string): Float64Array {
@@ -102,158 +113,177 @@ export class NetworkStep {
     return found;
   }
 
-  #put(label: string, result: Bounded): Float64Array {
+  /** Stores what a kernel has computed; returns the numbers that the step goes on with. */
+  put(label: string, result: Bounded): Float64Array {
     const stored = this.#store(label, result);
     this.tensors.set(label, stored);
     return stored;
   }
 
-  /** What layer i is fed, (B, width). */
-  #inputOf(i: number): { x: Float64Array; width: number } {
-    return i === 1
-      ? { x: this.get('batch.x'), width: this.sizes.inputs }
-      : { x: this.get(`layer${i - 1}.h`), width: this.sizes.hidden };
+  /** Layer i as a block. */
+  #layer(i: number): HiddenBlock {
+    const { inputs, hidden, layers, classes } = this.sizes;
+    return {
+      name: `layer${i}`,
+      inputs: i === 1 ? inputs : hidden,
+      outputs: i === layers ? classes : hidden,
+    };
   }
 
-  /** Width of what layer i gives. */
-  #outputs(i: number): number {
-    return i === this.sizes.layers ? this.sizes.classes : this.sizes.hidden;
+  /** What layer i is fed unless somebody says otherwise. */
+  #inputOf(i: number): Float64Array {
+    return this.get(i === 1 ? 'batch.x' : `layer${i - 1}.h`);
   }
 
-  #product(i: number): Float64Array {
-    const { x, width } = this.#inputOf(i);
-    const shape = { M: this.#B, K: width, N: this.#outputs(i) };
-    return this.#put(`layer${i}.z`, matmulNN(x, this.get(`layer${i}.W`), shape));
+  /** x W, and the row of each sample's label. */
+  #preActivation({ name, inputs, outputs, conditioned }: HiddenBlock, x: Float64Array): Float64Array {
+    const B = this.B;
+    this.#fed.set(name, x);
+    const label = conditioned ? `${name}.xW` : `${name}.z`;
+    const product = this.put(label, matmulNN(x, this.get(`${name}.W`), { M: B, K: inputs, N: outputs }));
+    if (!conditioned) return product;
+    // Batch norm has a beta: there is no bias to add.
+    const none = new Float64Array(outputs);
+    this.tensors.set(`${name}.noBias`, none);
+    const rows = this.get(`${name}.U`);
+    return this.put(`${name}.z`, labelRowsAdd(product, rows, none, this.labels, { B, F: outputs }));
   }
 
-  /** h_i = relu(gamma (z - mean) rstd + beta) with z = h_{i-1} W_i and the batch's statistics. */
-  hiddenForward(i: number): void {
-    const name = `layer${i}`;
-    const { eps, momentum } = this.#constants;
-    const shape = { B: this.#B, F: this.sizes.hidden };
-    const z = this.#product(i);
+  /** h = relu(gamma (z - mean) rstd + beta) with z = x W and the batch's statistics. */
+  blockForward(block: HiddenBlock, x: Float64Array): Float64Array {
+    const { name, outputs } = block;
+    const { eps, momentum } = this.constants;
+    const shape = { B: this.B, F: outputs };
+    const z = this.#preActivation(block, x);
     const running = [this.get(`${name}.runningMean`), this.get(`${name}.runningVar`)] as const;
     const stats = batchnormStats(z, ...running, { ...shape, eps, momentum });
-    const mean = this.#put(`${name}.mean`, stats.mean);
-    const rstd = this.#put(`${name}.rstd`, stats.rstd);
-    this.#put(`${name}.runningMean`, stats.runningMean);
-    this.#put(`${name}.runningVar`, stats.runningVar);
+    const mean = this.put(`${name}.mean`, stats.mean);
+    const rstd = this.put(`${name}.rstd`, stats.rstd);
+    this.put(`${name}.runningMean`, stats.runningMean);
+    this.put(`${name}.runningVar`, stats.runningVar);
     const affine = { gamma: this.get(`${name}.gamma`), beta: this.get(`${name}.beta`) };
-    const n = this.#put(`${name}.n`, batchnormForward(z, { mean, rstd }, affine, shape));
-    this.#put(`${name}.h`, reluForward(n));
+    const n = this.put(`${name}.n`, batchnormForward(z, { mean, rstd }, affine, shape));
+    return this.put(`${name}.h`, reluForward(n));
+  }
+
+  /** From dH: dN through the ReLU, dGamma, dBeta, dZ through batch norm, dW, dU. */
+  blockBackward(block: HiddenBlock, dH: Float64Array): void {
+    const { name, outputs } = block;
+    const shape = { B: this.B, F: outputs };
+    const z = this.get(`${name}.z`);
+    const stats = { mean: this.get(`${name}.mean`), rstd: this.get(`${name}.rstd`) };
+    const dN = this.put(`${name}.dN`, reluBackward(this.get(`${name}.h`), dH));
+    const sums = batchnormBackwardSums(z, stats, dN, shape);
+    const stored = {
+      dGamma: this.put(`${name}.dGamma`, sums.dGamma),
+      dBeta: this.put(`${name}.dBeta`, sums.dBeta),
+    };
+    const gamma = this.get(`${name}.gamma`);
+    const dZ = this.put(`${name}.dZ`, batchnormBackwardInput(z, stats, gamma, dN, stored, shape));
+    this.#weightGradient(block, dZ);
+    if (!block.conditioned) return;
+    this.put(`${name}.dU`, labelRowsGrad(dZ, this.labels, { ...shape, C: this.sizes.classes }));
+  }
+
+  /** dW = x^T dZ. */
+  #weightGradient({ name, inputs, outputs }: HiddenBlock, dZ: Float64Array): void {
+    const x = this.#fed.get(name)!;
+    this.put(`${name}.dW`, matmulTN(x, dZ, { M: inputs, K: this.B, N: outputs }));
+  }
+
+  /** dX = dZ W^T, with the weights as they are by now. */
+  blockPullBack({ name, inputs, outputs }: HiddenBlock, dZ = this.get(`${name}.dZ`)): Float64Array {
+    const shape = { M: this.B, K: outputs, N: inputs };
+    return this.put(`${name}.dX`, matmulNT(dZ, this.get(`${name}.W`), shape));
+  }
+
+  /** x W + bias (`name.logits`). */
+  linearForward(block: HiddenBlock, x: Float64Array): Float64Array {
+    const { name, outputs } = block;
+    const z = this.#preActivation(block, x);
+    return this.put(`${name}.logits`, biasAdd(z, this.get(`${name}.bias`), { B: this.B, F: outputs }));
+  }
+
+  /** dBias and dW. */
+  linearBackward(block: HiddenBlock, dLogits: Float64Array): void {
+    const { name, outputs } = block;
+    this.put(`${name}.dBias`, columnSum(dLogits, { B: this.B, F: outputs }));
+    this.#weightGradient(block, dLogits);
+  }
+
+  /** {@link blockForward} of hidden layer i. */
+  hiddenForward(i: number, x = this.#inputOf(i)): void {
+    this.blockForward(this.#layer(i), x);
   }
 
   /** {@link hiddenForward} with the running statistics. */
   hiddenEvaluate(i: number): void {
-    const name = `layer${i}`;
-    const shape = { B: this.#B, F: this.sizes.hidden, eps: this.#constants.eps };
-    const z = this.#product(i);
+    const layer = this.#layer(i);
+    const { name, outputs } = layer;
+    const shape = { B: this.B, F: outputs, eps: this.constants.eps };
+    const z = this.#preActivation(layer, this.#inputOf(i));
     const running = { mean: this.get(`${name}.runningMean`), variance: this.get(`${name}.runningVar`) };
     const affine = { gamma: this.get(`${name}.gamma`), beta: this.get(`${name}.beta`) };
-    this.#put(`${name}.h`, reluForward(this.#put(`${name}.n`, batchnormEval(z, running, affine, shape))));
+    this.put(`${name}.h`, reluForward(this.put(`${name}.n`, batchnormEval(z, running, affine, shape))));
   }
 
-  /** From dH: dN through the ReLU, dGamma, dBeta, dZ through batch norm, dW. */
+  /** {@link blockBackward} of hidden layer i. */
   hiddenBackward(i: number, dH: Float64Array): void {
-    const name = `layer${i}`;
-    const shape = { B: this.#B, F: this.sizes.hidden };
-    const z = this.get(`${name}.z`);
-    const stats = { mean: this.get(`${name}.mean`), rstd: this.get(`${name}.rstd`) };
-    const dN = this.#put(`${name}.dN`, reluBackward(this.get(`${name}.h`), dH));
-    const sums = batchnormBackwardSums(z, stats, dN, shape);
-    const stored = {
-      dGamma: this.#put(`${name}.dGamma`, sums.dGamma),
-      dBeta: this.#put(`${name}.dBeta`, sums.dBeta),
-    };
-    const gamma = this.get(`${name}.gamma`);
-    this.#weightGradient(
-      i,
-      this.#put(`${name}.dZ`, batchnormBackwardInput(z, stats, gamma, dN, stored, shape)),
-    );
+    this.blockBackward(this.#layer(i), dH);
   }
 
-  /** dW = x^T dZ. */
-  #weightGradient(i: number, dZ: Float64Array): void {
-    const { x, width } = this.#inputOf(i);
-    const shape = { M: width, K: this.#B, N: this.#outputs(i) };
-    this.#put(`layer${i}.dW`, matmulTN(x, dZ, shape));
-  }
-
-  /** dH_{i-1} = dZ_i W_i^T, with the weights as they are by now. */
+  /** dH_{i-1} = dZ_i W_i^T. */
   pullBack(i: number): Float64Array {
     const top = i === this.sizes.layers;
-    const shape = { M: this.#B, K: this.#outputs(i), N: this.sizes.hidden };
-    const dZ = this.get(top ? 'loss.dLogits' : `layer${i}.dZ`);
-    return this.#put(`layer${i}.dX`, matmulNT(dZ, this.get(`layer${i}.W`), shape));
+    return this.blockPullBack(this.#layer(i), this.get(top ? 'loss.dLogits' : `layer${i}.dZ`));
   }
 
   /** logits = h W + bias, each sample's cross-entropy, and their mean (`loss.mean`). */
-  outputForward(): void {
-    const { layers, classes: C } = this.sizes;
-    const z = this.#product(layers);
-    const bias = this.get(`layer${layers}.bias`);
-    const logits = this.#put(`layer${layers}.logits`, biasAdd(z, bias, { B: this.#B, F: C }));
-    const { lse, loss } = softmaxXentForward(logits, this.#labels, { B: this.#B, C });
-    this.#put('loss.lse', lse);
-    this.#put('loss.mean', lossMean(this.#put('loss.loss', loss), 0, [0]));
+  outputForward(x = this.#inputOf(this.sizes.layers)): void {
+    const logits = this.linearForward(this.#layer(this.sizes.layers), x);
+    const loss = this.crossEntropy('loss', logits);
+    this.put('loss.mean', lossMean(loss, 0, [0]));
   }
 
   /** dLogits = softmax - onehot, dBias and dW. */
   outputBackward(): void {
-    const { layers, classes } = this.sizes;
-    const logits = this.get(`layer${layers}.logits`);
-    const shape = { B: this.#B, C: classes };
-    const dLogits = this.#put(
-      'loss.dLogits',
-      softmaxXentBackward(logits, this.#labels, this.get('loss.lse'), shape),
-    );
-    this.#put(`layer${layers}.dBias`, columnSum(dLogits, { B: this.#B, F: classes }));
-    this.#weightGradient(layers, dLogits);
+    const { layers } = this.sizes;
+    const dLogits = this.crossEntropyGradient('loss', this.get(`layer${layers}.logits`));
+    this.linearBackward(this.#layer(layers), dLogits);
   }
 
-  /** SG_i(h_i, y) = h_i V_i + U_i[y] + c_i. */
-  predict(i: number): Float64Array {
-    const name = `sg${i}`;
-    const F = this.sizes.hidden;
-    const hV = this.#put(
-      `${name}.hV`,
-      matmulNN(this.get(`layer${i}.h`), this.get(`${name}.V`), { M: this.#B, K: F, N: F }),
-    );
-    const [U, c] = [this.get(`${name}.U`), this.get(`${name}.c`)];
-    return this.#put(`${name}.sg`, labelRowsAdd(hV, U, c, this.#labels, { B: this.#B, F }));
+  /** log-sum-exp and cross-entropy of each sample. */
+  crossEntropy(name: string, logits: Float64Array): Float64Array {
+    const { lse, loss } = softmaxXentForward(logits, this.labels, { B: this.B, C: this.sizes.classes });
+    this.put(`${name}.lse`, lse);
+    return this.put(`${name}.loss`, loss);
   }
 
-  /** The gradients by V_i, U_i and c_i of ||SG_i - target||^2, with the target held fixed. */
-  learn(i: number, target: Float64Array): void {
-    const name = `sg${i}`;
-    const F = this.sizes.hidden;
-    const dSg = this.#put(`${name}.dSg`, squaredErrorGrad(this.get(`${name}.sg`), target));
-    this.#put(`${name}.dV`, matmulTN(this.get(`layer${i}.h`), dSg, { M: F, K: this.#B, N: F }));
-    const shape = { B: this.#B, F, C: this.sizes.classes };
-    this.#put(`${name}.dU`, labelRowsGrad(dSg, this.#labels, shape));
-    this.#put(`${name}.dC`, columnSum(dSg, { B: this.#B, F }));
+  /** softmax - onehot. */
+  crossEntropyGradient(name: string, logits: Float64Array): Float64Array {
+    const shape = { B: this.B, C: this.sizes.classes };
+    const dLogits = softmaxXentBackward(logits, this.labels, this.get(`${name}.lse`), shape);
+    return this.put(`${name}.dLogits`, dLogits);
   }
 
-  /** Adam on the parameters of layer i. */
-  updateLayer(i: number): void {
-    this.#update(`layer${i}`, i === this.sizes.layers ? OUTPUT : HIDDEN);
+  /** Updates layer i, or does not, as the constants say; with another gradient where `late` says which. */
+  updateLayer(i: number, late: (gradient: string) => Float64Array = (gradient) => this.get(gradient)): void {
+    this.update(`layer${i}`, [`layer${i}`], i === this.sizes.layers ? ['W', 'bias'] : undefined, late);
   }
 
-  /** Adam on the parameters of predictor i. */
-  updatePredictor(i: number): void {
-    this.#update(`sg${i}`, PREDICTOR);
-  }
-
-  #update(name: string, parameters: Readonly<Record<string, string>>): void {
-    for (const [parameter, gradient] of Object.entries(parameters)) {
-      const label = `${name}.${parameter}`;
-      const p = this.get(label);
-      const m = this.tensors.get(`${label}.m`) ?? new Float64Array(p.length);
-      const v = this.tensors.get(`${label}.v`) ?? new Float64Array(p.length);
-      const after = adam(this.get(`${name}.${gradient}`), p, m, v, this.#constants);
-      this.#put(label, after.p);
-      this.#put(`${label}.m`, after.m);
-      this.#put(`${label}.v`, after.v);
+  /** Updates the parameters of some blocks, all in the steps in which `what` is updated. */
+  update(
+    what: string,
+    blocks: readonly string[],
+    parameters: readonly string[] = ['W', 'gamma', 'beta'],
+    gradientOf: (gradient: string) => Float64Array = (gradient) => this.get(gradient),
+  ): void {
+    for (const block of blocks) {
+      for (const parameter of parameters) {
+        const gradient = gradientOf(`${block}.${GRADIENTS[parameter]}`);
+        const after = update(what, `${block}.${parameter}`, gradient, this.tensors, this.constants);
+        for (const [label, result] of Object.entries(after)) this.put(label, result);
+      }
     }
   }
 }

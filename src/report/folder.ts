@@ -2,10 +2,11 @@ import { existsSync, rmdirSync } from 'node:fs';
 import { mkdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { InputError } from '../errors.ts';
-import { type BenchRecord, curvesCsv } from './record.ts';
+import { type BenchRecord, curvesCsv, diagnosticsCsv } from './record.ts';
 
 const RECORD = 'record.json';
 const CURVES = 'curves.csv';
+const DIAGNOSTICS = 'diagnostics.csv';
 
 /** Removes what was made for nothing: `made` and the folders in it down to `folder`, as far as they are empty. */
 function removeEmpty(folder: string, made: string | undefined): void {
@@ -42,7 +43,7 @@ export async function prepareFolder(folder: string): Promise<() => void> {
     const reason = found && !found.isDirectory() ? 'it is not a folder' : `it cannot be written (${code})`;
     throw new InputError(`--out ${folder}: expected a folder to write results to, but ${reason}`);
   }
-  for (const name of [RECORD, CURVES]) {
+  for (const name of [RECORD, CURVES, DIAGNOSTICS]) {
     if (!existsSync(join(path, name))) continue;
     throw new InputError(`--out ${folder}: expected a folder without results, but it holds ${name} already`);
   }
@@ -61,15 +62,18 @@ async function writeWhole(path: string, text: string): Promise<void> {
   }
 }
 
-/** Writes `record.json` and `curves.csv`; returns their paths. */
+/** Writes `record.json`, `curves.csv` and, when it was asked for, `diagnostics.csv`; returns their paths. */
 export async function writeRecord(folder: string, record: BenchRecord): Promise<string[]> {
-  const paths = [join(folder, RECORD), join(folder, CURVES)];
+  const files = [
+    [RECORD, `${JSON.stringify(record, null, 2)}\n`],
+    [CURVES, curvesCsv(record.runs)],
+    ...((record.config.diagnose ?? null) === null ? [] : [[DIAGNOSTICS, diagnosticsCsv(record.runs)]]),
+  ] as const;
   try {
-    await writeWhole(paths[0]!, `${JSON.stringify(record, null, 2)}\n`);
-    await writeWhole(paths[1]!, curvesCsv(record.runs));
+    for (const [name, text] of files) await writeWhole(join(folder, name!), text!);
   } catch (error) {
     const { code, path } = error as NodeJS.ErrnoException;
     throw new InputError(`--out ${folder}: the results could not be written to ${path ?? folder} (${code})`);
   }
-  return paths;
+  return files.map(([name]) => join(folder, name!));
 }

@@ -1,12 +1,34 @@
 import type { AdapterInfo } from '../gpu/adapters.ts';
+import type { Diagnosis } from '../train/diagnose.ts';
 import type { Score } from '../train/evaluate.ts';
+import type { OptimizerName } from '../train/optimizer.ts';
 import type { CurvePoint } from '../train/run.ts';
 
 /** Version of the record's schema. Fields are added under the same number, and none is renamed or removed. */
 export const SCHEMA_VERSION = 1;
 
-/** What a benchmark was asked to do; as on the command line. */
-export interface BenchConfig {
+/** The options that combine with learning rules; a rule that does not heed one is trained as if it were not there. */
+export interface RuleAxes {
+  readonly optimizer: OptimizerName;
+  /** Chance of each layer to be updated in a step. */
+  readonly updateProbability: number;
+  /** BP(lambda): the share of the true gradient. */
+  readonly lambda: number;
+  /** Synthetic-gradient models: hidden layers, their width, labels, output; null is the rule's own. */
+  readonly sgHidden: number | null;
+  readonly sgWidth: number | null;
+  readonly sgLabels: boolean | null;
+  readonly sgOutput: 'linear' | 'sigmoid' | null;
+  /** Learning rate of the models beside the network; null is the network's. */
+  readonly sgLr: number | null;
+  /** Steps in which the hidden layers wait while the models beside them learn. */
+  readonly sgWarmup: number;
+  /** Steps between two looks at the synthetic gradients; null is never. */
+  readonly diagnose: number | null;
+}
+
+/** What a benchmark was asked to do; as on the command line. The axes are absent in records older than they are. */
+export interface BenchConfig extends Partial<RuleAxes> {
   readonly preset: string;
   /** What the preset is, in a sentence, and how it differs from the paper's experiment. */
   readonly presetNote: string;
@@ -39,7 +61,13 @@ export interface CheckRecord {
   /** Largest error, as a share of the bound that float32 arithmetic allows. */
   readonly worst: number;
   /** Sizes of the checked step; smaller than the run's where its twins would take long. */
-  readonly shape: { readonly batch: number; readonly hidden: number; readonly layers: number };
+  readonly shape: {
+    readonly batch: number;
+    readonly hidden: number;
+    readonly layers: number;
+    /** Width of the predictors' hidden layers, where the check made them narrower than the run's. */
+    readonly sgWidth?: number;
+  };
   readonly failures: readonly string[];
 }
 
@@ -57,14 +85,21 @@ export interface RunRecord {
   readonly trainSeconds: number;
   readonly stepsPerSecond: number;
   readonly layerUpdatesPerSecond: number;
-  /** Multiply-adds of one step's matrix products. */
+  /** Updates of the network's layers, over all steps; absent in records older than this field. */
+  readonly layerUpdates?: number;
+  /** Steps in which nothing was updated, and so nothing computed; absent in records older than this field. */
+  readonly idleSteps?: number;
+  /** Multiply-adds of one step's matrix products; where steps differ, their mean. */
   readonly macsPerStep: number;
+  /** Where steps differ, their mean. */
   readonly dispatchesPerStep: number;
   /** Scores at the end; null unless the run finished. */
   readonly train: Score | null;
   readonly validation: Score | null;
   readonly test: Score | null;
   readonly curve: readonly CurvePoint[];
+  /** With `--diagnose`, of a rule that has synthetic gradients. */
+  readonly diagnostics?: readonly Diagnosis[];
 }
 
 /** All that a benchmark measured, and on what: `record.json`. The schema is docs/record.schema.json. */
@@ -87,7 +122,7 @@ export interface BenchRecord {
   readonly interrupted: boolean;
 }
 
-const COLUMNS = [
+const CURVE_COLUMNS = [
   'method',
   'seed',
   'step',
@@ -98,14 +133,49 @@ const COLUMNS = [
   'validation_accuracy',
 ];
 
+const DIAGNOSTICS_COLUMNS = [
+  'method',
+  'seed',
+  'step',
+  'layer',
+  'cosine',
+  'sign_agreement',
+  'relative_error',
+  'sg_norm',
+  'true_norm',
+  'dead_units',
+];
+
+type Cell = string | number | null;
+
+const csv = (columns: readonly string[], rows: readonly (readonly Cell[])[]): string =>
+  `${[columns, ...rows].map((row) => row.join(',')).join('\n')}\n`;
+
+/** What no step has measured is no number. */
+const measured = (value: number): Cell => (Number.isNaN(value) ? null : value);
+
 /** The learning curves of all runs as comma-separated values, a row for each point. */
-export function curvesCsv(runs: readonly RunRecord[]): string {
-  const rows = runs.flatMap(({ method, seed, curve }) =>
-    curve.map(({ step, seconds, train, validation }) =>
-      [method, seed, step, seconds, train.loss, train.accuracy, validation.loss, validation.accuracy].join(
-        ',',
+export const curvesCsv = (runs: readonly RunRecord[]): string =>
+  csv(
+    CURVE_COLUMNS,
+    runs.flatMap(({ method, seed, curve }) =>
+      curve.map(({ step, seconds, train, validation }) => [
+        ...[method, seed, step, seconds, measured(train.loss), measured(train.accuracy)],
+        ...[validation.loss, validation.accuracy],
+      ]),
+    ),
+  );
+
+/** What was found out about the synthetic gradients, a row for each step and layer looked at. */
+export const diagnosticsCsv = (runs: readonly RunRecord[]): string =>
+  csv(
+    DIAGNOSTICS_COLUMNS,
+    runs.flatMap(({ method, seed, diagnostics = [] }) =>
+      diagnostics.flatMap(({ step, layers }) =>
+        layers.map((at) => [
+          ...[method, seed, step, at.layer, at.cosine, at.signAgreement, at.relativeError],
+          ...[at.sgNorm, at.trueNorm, at.deadUnits],
+        ]),
       ),
     ),
   );
-  return `${[COLUMNS.join(','), ...rows].join('\n')}\n`;
-}

@@ -1,6 +1,7 @@
-import { count, significant } from './numbers.ts';
+import { rules } from '../train/rules.ts';
+import { count, percent, significant } from './numbers.ts';
 import type { BenchRecord, RunRecord } from './record.ts';
-import { titleOf } from './table.ts';
+import { titleOf, updatesPerStep } from './table.ts';
 
 /** Ratios closer to 1 than this are called equal: runs on a busy machine differ by more. */
 const EQUAL = 0.03;
@@ -15,30 +16,92 @@ const speed = (ratio: number): string => {
     : `takes ${significant(1 / ratio)} times as long as`;
 };
 
+/** What two runs are compared by. */
+interface Compared {
+  readonly bp: RunRecord;
+  readonly other: RunRecord;
+  /** Other over backprop: steps a second, and layer updates a second. */
+  readonly steps: number;
+  readonly updates: number;
+  readonly macs: number;
+  /** Layers in the network. */
+  readonly layers: number;
+  /** Whether a layer of the other is updated without waiting for those above: pure synthetic gradients. */
+  readonly unlocked: boolean;
+}
+
+const everyLayer = (run: RunRecord, layers: number): boolean => updatesPerStep(run) === layers;
+
+const allUpdated = ({ bp, other, layers }: Compared): boolean =>
+  everyLayer(bp, layers) && everyLayer(other, layers);
+
+/** How many layers are updated, where not all are in every step. */
+function updatesPhrase(c: Compared): string {
+  if (allUpdated(c)) return 'and every layer updated in every step by both;';
+  const of = (run: RunRecord) => significant(updatesPerStep(run));
+  const { bp, other, layers, updates } = c;
+  const counts = `and ${of(other)} of ${layers} layers updated a step (${titleOf(bp.method)}: ${of(bp)})`;
+  if (!(updates > 0) || !Number.isFinite(updates)) return `${counts};`;
+  return `${counts}, so that a layer update ${speed(updates)} one of ${titleOf(bp.method)};`;
+}
+
+/** Where a gain in steps comes from, as far as the figures tell. */
+function cause(c: Compared): string {
+  const { bp, other, steps, updates, macs, unlocked } = c;
+  if (Math.min(other.trainSeconds, bp.trainSeconds) < SHORT)
+    return `less than ${SHORT} s of training is too short to tell why`;
+  if (allUpdated(c)) {
+    if (steps < 1 + EQUAL) return unlocked ? 'no speed-up from unlocking here' : 'no speed-up here';
+    if (macs < 1) return 'nothing is skipped, and there is less to compute';
+    return unlocked
+      ? 'the gain is from unlocking, since nothing is skipped'
+      : 'the gain is not from skipped updates, since nothing is skipped';
+  }
+  if (steps < 1 + EQUAL) return 'no speed-up here, though updates are skipped';
+  const fewer = 1 - updatesPerStep(other) / updatesPerStep(bp);
+  if (fewer <= 0) return 'updates are skipped, so that this is no gain from unlocking alone';
+  if (updates < 1 + EQUAL) return 'the gain is from skipped updates';
+  return fewer < EQUAL
+    ? `the gain is more than ${percent(fewer)} fewer updates explain`
+    : 'skipped updates are a part of the gain, and not all of it';
+}
+
 /** What the ratio of a method's speed to backprop's means, from the figures alone. */
 function ratioSentence(record: BenchRecord, bp: RunRecord, other: RunRecord): string {
   const [title, against] = [titleOf(other.method), titleOf(bp.method)];
-  const ratio = other.stepsPerSecond / bp.stepsPerSecond;
-  const macs = other.macsPerStep / bp.macsPerStep;
+  const { layers, lambda = 0 } = record.config;
+  const compared: Compared = {
+    bp,
+    other,
+    steps: other.stepsPerSecond / bp.stepsPerSecond,
+    updates: other.layerUpdatesPerSecond / bp.layerUpdatesPerSecond,
+    macs: other.macsPerStep / bp.macsPerStep,
+    layers,
+    unlocked: isUnlocked(other.method, lambda),
+  };
+  const { steps, macs } = compared;
   const parts = [
-    `${title} : ${against} = ${significant(ratio)} in steps/s:`,
-    `a step of ${title} ${speed(ratio)} one of ${against}, with ${significant(macs)} times its multiply-adds`,
-    'and every layer updated in every step by both;',
+    `${title} : ${against} = ${significant(steps)} in steps/s:`,
+    `a step of ${title} ${speed(steps)} one of ${against}, with ${significant(macs)} times its multiply-adds`,
+    updatesPhrase(compared),
+    cause(compared),
   ];
-  if (Math.min(other.trainSeconds, bp.trainSeconds) < SHORT)
-    parts.push(`less than ${SHORT} s of training is too short to tell why`);
-  else if (ratio < 1 + EQUAL) parts.push('no speed-up from unlocking here');
-  else parts.push('the gain is from unlocking, since nothing is skipped');
   if (bp.test && other.test) {
     const points = 100 * (other.test.accuracy - bp.test.accuracy);
-    const steps =
+    const after =
       bp.steps === other.steps ? `after ${count(bp.steps)} steps each` : 'after unequal numbers of steps';
-    parts.push(`(test accuracy ${points < 0 ? '' : '+'}${points.toFixed(2)} points ${steps})`);
+    parts.push(`(test accuracy ${points < 0 ? '' : '+'}${points.toFixed(2)} points ${after})`);
   }
   const sentence = `${parts.join(' ')}.`;
   return record.device.kind === 'gpu'
     ? sentence
     : `${sentence} On a CPU driver: this says nothing about GPUs.`;
+}
+
+/** With lambda above 0 the true gradient is waited for, where the rule heeds it. */
+function isUnlocked(method: string, lambda: number): boolean {
+  const heeds = rules.get(method)?.heeds;
+  return heeds?.synthetic === true && !(heeds.lambda && lambda > 0);
 }
 
 /**

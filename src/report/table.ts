@@ -12,17 +12,69 @@ const score = (run: RunRecord, part: 'train' | 'test', what: 'accuracy' | 'loss'
   return what === 'accuracy' ? percent(found.accuracy) : found.loss.toFixed(4);
 };
 
-const ROWS: readonly (readonly [string, (run: RunRecord) => string])[] = [
-  ['steps', (r) => (r.status === 'finished' ? count(r.steps) : `${count(r.steps)} (${r.status})`)],
-  ['training only', (r) => duration(r.trainSeconds)],
-  ['steps/s', (r) => significant(r.stepsPerSecond)],
-  ['time a layer update', (r) => duration(1 / r.layerUpdatesPerSecond)],
-  ['MACs a step', (r) => `${significant(r.macsPerStep / 1e6)} M`],
-  ['dispatches a step', (r) => count(r.dispatchesPerStep)],
-  ['train accuracy', (r) => score(r, 'train', 'accuracy')],
-  ['train loss', (r) => score(r, 'train', 'loss')],
-  ['test accuracy', (r) => score(r, 'test', 'accuracy')],
-  ['test loss', (r) => score(r, 'test', 'loss')],
+/** Layers updated in a step, on average; 0 of a run that was never timed. */
+export function updatesPerStep(run: RunRecord): number {
+  const { layerUpdates, steps, status, stepsPerSecond, layerUpdatesPerSecond } = run;
+  // The count of a failed run holds steps that were under way.
+  if (layerUpdates !== undefined && steps > 0 && status !== 'failed') return layerUpdates / steps;
+  // Records that are older than the count have rates only, whose quotient is off in its last bits.
+  return stepsPerSecond > 0 ? Math.round((1e9 * layerUpdatesPerSecond) / stepsPerSecond) / 1e9 : 0;
+}
+
+/** A mean count: whole where every step has the same, or where its fraction is nothing to it. */
+const mean = (value: number): string =>
+  Number.isInteger(value) || value >= 1000 ? count(Math.round(value)) : significant(value, 4);
+
+/** A figure of a run: its name, whole and for narrow columns, and when it is left out. */
+interface Figure {
+  readonly name: string;
+  readonly short?: string;
+  readonly of: (run: RunRecord) => string;
+  readonly worth?: (runs: readonly RunRecord[]) => boolean;
+}
+
+/** Whether it is worth saying: not when every step of every run updates the same layers. */
+function differs(runs: readonly RunRecord[]): boolean {
+  const found = runs.map(updatesPerStep).filter((updates) => updates > 0);
+  return found.some((updates) => updates !== found[0] || !Number.isInteger(updates));
+}
+
+const COSTS: readonly Figure[] = [
+  {
+    name: 'steps',
+    of: (r) => (r.status === 'finished' ? count(r.steps) : `${count(r.steps)} (${r.status})`),
+  },
+  { name: 'training only', short: 'training\nonly', of: (r) => duration(r.trainSeconds) },
+  { name: 'steps/s', of: (r) => significant(r.stepsPerSecond) },
+  {
+    name: 'time a layer update',
+    short: 'time a\nlayer update',
+    of: (r) => duration(1 / r.layerUpdatesPerSecond),
+  },
+  {
+    name: 'layer updates a step',
+    short: 'updates\na step',
+    of: (r) => mean(updatesPerStep(r)),
+    worth: differs,
+  },
+];
+
+const WORK: readonly Figure[] = [
+  { name: 'MACs a step', short: 'MACs\na step', of: (r) => `${significant(r.macsPerStep / 1e6)} M` },
+  { name: 'dispatches a step', short: 'dispatches\na step', of: (r) => mean(r.dispatchesPerStep) },
+  {
+    name: 'idle steps',
+    short: 'idle\nsteps',
+    of: ({ idleSteps }) => (idleSteps === undefined ? '-' : count(idleSteps)),
+    worth: (runs) => runs.some(({ idleSteps = 0 }) => idleSteps > 0),
+  },
+];
+
+const SCORES: readonly Figure[] = [
+  { name: 'train accuracy', short: 'train\naccuracy', of: (r) => score(r, 'train', 'accuracy') },
+  { name: 'train loss', short: 'train\nloss', of: (r) => score(r, 'train', 'loss') },
+  { name: 'test accuracy', short: 'test\naccuracy', of: (r) => score(r, 'test', 'accuracy') },
+  { name: 'test loss', short: 'test\nloss', of: (r) => score(r, 'test', 'loss') },
 ];
 
 /** How every table looks: without colours, and without lines between rows. */
@@ -31,13 +83,35 @@ export const TABLE_STYLE: TableConstructorOptions = {
   chars: { mid: '', 'left-mid': '', 'mid-mid': '', 'right-mid': '' },
 };
 
-/** The paper's table: a column for each method. */
-export function resultTable({ runs }: Pick<BenchRecord, 'runs'>): string {
-  const table = new Table({
-    ...TABLE_STYLE,
-    head: ['', ...runs.map((run) => titleOf(run.method))],
-    colAligns: ['left', ...runs.map(() => 'right' as const)],
-  });
-  for (const [name, cell] of ROWS) table.push([name, ...runs.map(cell)]);
+/** Characters of a line that every terminal has room for. */
+const WIDTH = 100;
+
+const right = (columns: readonly unknown[]) => ['left' as const, ...columns.map(() => 'right' as const)];
+
+const worth = (figures: readonly Figure[], runs: readonly RunRecord[]): Figure[] =>
+  figures.filter((figure) => figure.worth?.(runs) ?? true);
+
+/** A column for each method. */
+function upright(runs: readonly RunRecord[]): string {
+  const head = ['', ...runs.map((run) => titleOf(run.method))];
+  const table = new Table({ ...TABLE_STYLE, head, colAligns: right(runs) });
+  for (const { name, of } of worth([...COSTS, ...WORK, ...SCORES], runs))
+    table.push([name, ...runs.map((run) => of(run))]);
   return table.toString();
+}
+
+/** A row for each method. */
+function lying(figures: readonly Figure[], runs: readonly RunRecord[]): string {
+  const shown = worth(figures, runs);
+  const head = ['', ...shown.map(({ name, short }) => short ?? name)];
+  const table = new Table({ ...TABLE_STYLE, head, colAligns: right(shown) });
+  for (const run of runs) table.push([titleOf(run.method), ...shown.map(({ of }) => of(run))]);
+  return table.toString();
+}
+
+/** The paper's table: a column for each method; where that is too wide, a row for each, in two tables. */
+export function resultTable({ runs }: Pick<BenchRecord, 'runs'>): string {
+  const table = upright(runs);
+  if (table.indexOf('\n') <= WIDTH) return table;
+  return [lying(COSTS, runs), lying([...WORK, ...SCORES], runs)].join('\n');
 }

@@ -1,7 +1,37 @@
 import type { HiddenState } from '../nn/hidden-layer.ts';
-import { forwardMacs } from '../nn/mlp.ts';
+import type { Tensor } from '../tensor.ts';
+import { layerEvent } from './events.ts';
 import { recordLoss, recordLossGradient } from './loss.ts';
-import type { LearningRule } from './rule.ts';
+import type { LearningRule, StepContext } from './rule.ts';
+
+/**
+ * Records forward through every layer and backward through every layer, without updates. `pullBack` says how the
+ * gradient by a layer's input is made of the gradient dZ by its pre-activation; layers are counted from 0.
+ */
+export function recordGradients(
+  { plan, net, batch, metrics }: StepContext,
+  pullBack: (i: number, dZ: Tensor) => Tensor,
+): void {
+  // h_i = relu(batchnorm(h_{i-1} W_i)), from the bottom up
+  const states: HiddenState[] = [];
+  let h = batch.x;
+  for (const layer of net.hidden) {
+    const state = layer.forward(plan, h);
+    states.push(state);
+    h = state.h;
+  }
+  const logits = net.output.forward(plan, h);
+  const loss = recordLoss(plan, logits, batch, metrics);
+
+  // dLogits, then dH_i = dZ_{i+1} W_{i+1}^T, from the top down
+  const dLogits = recordLossGradient(plan, loss);
+  net.output.backward(plan, h, dLogits);
+  let dH = pullBack(net.hidden.length, dLogits);
+  for (let i = net.hidden.length - 1; i >= 0; i--) {
+    const dZ = net.hidden[i]!.backward(plan, states[i]!, dH);
+    if (i > 0) dH = pullBack(i, dZ);
+  }
+}
 
 /**
  * Backpropagation (Rumelhart, Hinton and Williams 1986): forward through every layer, then backward through every
@@ -11,34 +41,17 @@ import type { LearningRule } from './rule.ts';
 export const backprop: LearningRule = {
   name: 'bp',
   title: 'backprop',
+  about: 'backpropagation',
+  heeds: { synthetic: false, lambda: false },
 
   createModels: () => [],
 
-  record({ plan, net, batch, optimizer, metrics }) {
-    // h_i = relu(batchnorm(h_{i-1} W_i)), from the bottom up
-    const states: HiddenState[] = [];
-    let h = batch.x;
-    for (const layer of net.hidden) {
-      const state = layer.forward(plan, h);
-      states.push(state);
-      h = state.h;
-    }
-    const logits = net.output.forward(plan, h);
-    const loss = recordLoss(plan, logits, batch, metrics);
-
-    // dLogits, then dH_i = dZ_{i+1} W_{i+1}^T, from the top down
-    const dLogits = recordLossGradient(plan, loss);
-    net.output.backward(plan, h, dLogits);
-    let dH = net.output.pullBack(plan, dLogits);
-    for (let i = net.hidden.length - 1; i >= 0; i--) {
-      const layer = net.hidden[i]!;
-      const dZ = layer.backward(plan, states[i]!, dH);
-      if (i > 0) dH = layer.pullBack(plan, dZ);
-    }
-
-    optimizer.update(plan, net.parameters);
+  record(step) {
+    const { plan, net, optimizer } = step;
+    const layers = [...net.hidden, net.output];
+    recordGradients(step, (i, dZ) => layers[i]!.pullBack(plan, dZ));
+    layers.forEach((layer, i) => {
+      optimizer.update(plan, layerEvent(i), layer.parameters);
+    });
   },
-
-  // Forward and dW cost the same product each; dX too, but for the first layer, whose input needs no gradient.
-  macs: (shape) => 3 * forwardMacs(shape) - shape.inputs * shape.hidden,
 };

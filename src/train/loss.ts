@@ -4,6 +4,9 @@ import { correctCount, finiteFlag, lossMean, stepAdvance } from '../kernels/metr
 import * as record from '../kernels/record.ts';
 import type { Tensor } from '../tensor.ts';
 
+/** The label of the dispatch that measures a step's loss. */
+export const LOSS_LABEL = 'loss.loss_mean';
+
 /** Where a step's loss and correct count go. */
 export interface MetricRows {
   readonly step: Tensor;
@@ -28,16 +31,27 @@ export function recordLoss(plan: Plan, logits: Tensor, { labels }: Batch, metric
   const [B, C] = logits.shape as [number, number];
   const { step, losses, correct } = metrics;
   const { lse, loss } = record.softmaxXentForward(plan, 'loss', logits, labels);
-  plan.dispatch(lossMean, { label: 'loss.loss_mean', params: { B }, tensors: { loss, step, losses } });
+  plan.dispatch(lossMean, {
+    label: LOSS_LABEL,
+    params: { B },
+    tensors: { loss, step, losses },
+    role: 'observe',
+  });
   const count = { logits, labels, step, correct };
-  plan.dispatch(correctCount, { label: 'loss.correct_count', params: { B, C }, tensors: count });
+  plan.dispatch(correctCount, {
+    label: 'loss.correct_count',
+    params: { B, C },
+    tensors: count,
+    role: 'observe',
+  });
   recordFinite(plan, loss, metrics);
   return { logits, labels, lse };
 }
 
 /** Records the raising of the flag if `x` holds an infinity or a NaN; updates recorded after it then do nothing. */
 export function recordFinite(plan: Plan, x: Tensor, { flag }: MetricRows): void {
-  plan.dispatch(finiteFlag, { label: `${x.label}.finite_flag`, params: { n: x.size }, tensors: { x, flag } });
+  const label = `${x.label}.finite_flag`;
+  plan.dispatch(finiteFlag, { label, params: { n: x.size }, tensors: { x, flag }, role: 'observe' });
 }
 
 /** Records dLogits (B, C) = softmax - onehot, the gradient of each sample's own loss. */
@@ -47,5 +61,5 @@ export function recordLossGradient(plan: Plan, { logits, labels, lse }: LossStat
 
 /** Records the end of a step: the counter on the GPU moves to the next row of the step table. */
 export function recordAdvance(plan: Plan, { step, flag }: MetricRows): void {
-  plan.dispatch(stepAdvance, { label: 'step.advance', params: {}, tensors: { flag, step } });
+  plan.dispatch(stepAdvance, { label: 'step.advance', params: {}, tensors: { flag, step }, role: 'always' });
 }

@@ -1,35 +1,79 @@
 import type { Plan } from '../gpu/plan.ts';
 import { adam } from '../kernels/adam.ts';
+import { momentum, sgd } from '../kernels/sgd.ts';
 import type { Parameter } from '../nn/parameter.ts';
-import type { AdamOptions } from '../reference/adam.ts';
-import type { StepTable } from './step-table.ts';
+import { type AdamOptions, adamCorrection } from '../reference/adam.ts';
+import type { StepTable, UpdateRow } from './step-table.ts';
+
+/** As on `--optimizer`. */
+export const OPTIMIZERS = ['adam', 'sgd', 'momentum'] as const;
+
+/** The name of an optimizer. */
+export type OptimizerName = (typeof OPTIMIZERS)[number];
 
 /** The constants of Kingma and Ba 2015, algorithm 1. */
 export const ADAM: AdamOptions = { beta1: 0.9, beta2: 0.999, eps: 1e-8 };
 
+/** How much of its velocity gradient descent with momentum keeps. */
+export const MOMENTUM = 0.9;
+
 /**
- * Adam over the mean gradient of a batch. Gradients arrive as sums over the batch and are divided by its size here.
- * Step size and epsilon of each step come from the step table; the moments live as long as the plan.
+ * Updates parameters from the mean gradient of a batch. Gradients arrive as sums over the batch and are divided by its
+ * size here. Step sizes come from the step table; moments live as long as the plan.
  */
-export class Adam {
+export class Optimizer {
+  readonly name: OptimizerName;
   readonly #table: StepTable;
 
-  constructor(table: StepTable) {
+  constructor(name: OptimizerName, table: StepTable) {
+    this.name = name;
     this.#table = table;
   }
 
-  /** Records one update of each parameter from its gradient. */
-  update(plan: Plan, parameters: readonly Parameter[]): void {
-    const { adam: table, step, flag, batchSize } = this.#table;
-    const { beta1, beta2 } = ADAM;
-    for (const { value: p, gradient: dP } of parameters) {
-      const m = plan.tensor(`${p.label}.m`, p.shape);
-      const v = plan.tensor(`${p.label}.v`, p.shape);
-      plan.dispatch(adam, {
-        label: `${p.label}.adam`,
-        params: { n: p.size, scale: 1 / batchSize, beta1, beta2 },
-        tensors: { dP, table, step, flag, p, m, v },
-      });
+  /** Records one update of each parameter from its gradient (or from another tensor), as the effect of an event. */
+  update(
+    plan: Plan,
+    event: number,
+    parameters: readonly Parameter[],
+    gradientOf: (parameter: Parameter) => Parameter['gradient'] = ({ gradient }) => gradient,
+  ): void {
+    const { step, flag, batchSize } = this.#table;
+    const table = this.#table.updates(event);
+    const scale = 1 / batchSize;
+    for (const parameter of parameters) {
+      const { value: p } = parameter;
+      const n = p.size;
+      const dP = gradientOf(parameter);
+      const label = `${p.label}.${this.name}`;
+      const tensors = { dP, table, step, flag, p };
+      const moment = (name: string) => plan.tensor(`${p.label}.${name}`, p.shape);
+      if (this.name === 'adam') {
+        const { beta1, beta2 } = ADAM;
+        const moments = { m: moment('m'), v: moment('v') };
+        plan.dispatch(adam, {
+          label,
+          params: { n, scale, beta1, beta2 },
+          tensors: { ...tensors, ...moments },
+          role: event,
+        });
+      } else if (this.name === 'momentum') {
+        const v = moment('v');
+        plan.dispatch(momentum, {
+          label,
+          params: { n, scale, mu: MOMENTUM },
+          tensors: { ...tensors, v },
+          role: event,
+        });
+      } else {
+        plan.dispatch(sgd, { label, params: { n, scale }, tensors, role: event });
+      }
     }
+  }
+
+  /** The row of a step table for the t-th update (counted from 1) at a learning rate. */
+  row(learningRate: number, t: number): UpdateRow {
+    return this.name === 'adam'
+      ? adamCorrection(learningRate, t, ADAM)
+      : { stepSize: learningRate, epsHat: 0 };
   }
 }

@@ -13,6 +13,8 @@ export interface RunOptions {
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((progress: Progress) => void) | undefined;
   readonly onPoint?: ((point: CurvePoint) => void) | undefined;
+  /** Called every so many steps, outside the clock and with no step under way. */
+  readonly pause?: { readonly every: number; readonly at: (step: number) => Promise<void> } | undefined;
 }
 
 /** Where a run is. */
@@ -85,10 +87,13 @@ class Tally {
   correct = 0;
   steps = 0;
 
-  add({ losses, correct }: StepResults): void {
-    for (const loss of losses) this.loss += loss;
-    for (const n of correct) this.correct += n;
-    this.steps += losses.length;
+  add({ losses, correct, measured }: StepResults): void {
+    measured.forEach((has, i) => {
+      if (!has) return;
+      this.loss += losses[i]!;
+      this.correct += correct[i]!;
+      this.steps++;
+    });
   }
 
   take(batchSize: number): CurvePoint['train'] {
@@ -126,7 +131,7 @@ class Pace {
  */
 export async function run(trainer: Trainer, data: ResidentDataset, options: RunOptions): Promise<RunResult> {
   const { gpu, net } = trainer;
-  const { steps, evalEvery, signal } = options;
+  const { steps, evalEvery, signal, pause } = options;
   const curve: CurvePoint[] = [];
   const clock = new Clock();
   let done = 0;
@@ -143,13 +148,15 @@ export async function run(trainer: Trainer, data: ResidentDataset, options: RunO
     const tally = new Tally();
     const pace = new Pace();
     while (done < steps && !signal?.aborted) {
-      const until = Math.min(steps, (Math.floor(done / evalEvery) + 1) * evalEvery);
+      const next = (every: number) => Math.min(steps, (Math.floor(done / every) + 1) * every);
+      const until = Math.min(next(evalEvery), next(pause?.every ?? steps));
       clock.start();
       done = await segment(trainer, until, pace, clock, signal, (results) => {
         done = results.first + results.losses.length;
         tally.add(results);
         const rate = pace.stepsPerSecond;
-        const loss = results.losses.at(-1)!;
+        const last = results.measured.lastIndexOf(true);
+        const loss = last < 0 ? Number.NaN : results.losses[last]!;
         options.onProgress?.({
           step: done,
           steps,
@@ -160,6 +167,8 @@ export async function run(trainer: Trainer, data: ResidentDataset, options: RunO
       });
       clock.stop();
       if (signal?.aborted && done < until) break;
+      if (pause && done % pause.every === 0) await pause.at(done);
+      if (done < steps && done % evalEvery !== 0) continue;
       const train = tally.take(trainer.options.batchSize);
       const point = { step: done, seconds: clock.seconds, train, validation: await onValidation.score() };
       curve.push(point);

@@ -1,6 +1,3 @@
-import { adamCorrection } from '../reference/adam.ts';
-import { ADAM } from './optimizer.ts';
-
 /**
  * The learning rate at a step counted from 0: divided by 10 at each of `drops`, so that steps 0 to drop - 1 run at
  * the rate before it.
@@ -8,13 +5,4 @@ import { ADAM } from './optimizer.ts';
 export function learningRateAt(step: number, base: number, drops: readonly number[]): number {
   // A division, not a product with 0.1, so that 3e-5 becomes exactly the number nearest to 3e-6.
   return base / 10 ** drops.filter((drop) => step >= drop).length;
-}
-
-/** Adam's step size and epsilon at a step counted from 0, in float64. */
-export function adamAt(
-  step: number,
-  base: number,
-  drops: readonly number[],
-): { stepSize: number; epsHat: number } {
-  return adamCorrection(learningRateAt(step, base, drops), step + 1, ADAM);
 }

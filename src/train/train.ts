@@ -5,10 +5,16 @@ import { backprop } from './backprop.ts';
 import { cdni } from './cdni.ts';
 import type { LearningRule } from './rule.ts';
 import { type RunOptions, type RunResult, run } from './run.ts';
-import { Trainer } from './trainer.ts';
+import { Trainer, type TrainOptions } from './trainer.ts';
+
+/** What the rules may be told beside the common options. */
+type RuleChoices = Pick<
+  TrainOptions,
+  'optimizer' | 'updateProbability' | 'sgLearningRate' | 'sgWarmup' | 'lambda' | 'synthetic'
+>;
 
 /** How to train a network of one's own; what is left out is the paper's, but for the learning rate. */
-export interface TrainNetworkOptions extends Partial<Omit<RunOptions, 'steps'>> {
+export interface TrainNetworkOptions extends Partial<Omit<RunOptions, 'steps'>>, RuleChoices {
   readonly steps: number;
   /** 256 by default, or all of the training data if that is less. */
   readonly batchSize?: number;
@@ -47,7 +53,7 @@ export async function train(
     const trainer = new Trainer(
       net.gpu,
       data,
-      { rule, hidden, layers, batchSize, learningRate, lrDrops, seed },
+      { ...options, rule, hidden, layers, batchSize, learningRate, lrDrops, seed },
       net,
     );
     try {

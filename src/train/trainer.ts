@@ -1,19 +1,20 @@
 import { BatchOrder } from '../data/batches.ts';
+import { Random } from '../data/random.ts';
 import type { ResidentDataset } from '../data/resident-dataset.ts';
 import { InputError } from '../errors.ts';
 import type { CheckReport } from '../gpu/check.ts';
 import { firstNonFinite } from '../gpu/finite.ts';
 import type { Gpu } from '../gpu/gpu.ts';
+import type { Events } from '../gpu/liveness.ts';
 import { Plan } from '../gpu/plan.ts';
 import { type PendingReadback, ReadbackPool } from '../gpu/readback.ts';
 import { checkFits } from '../nn/limits.ts';
 import { Mlp, type MlpShape } from '../nn/mlp.ts';
-import type { GradientModel } from '../nn/synthetic-gradient.ts';
-import { recordAdvance } from './loss.ts';
-import { Adam } from './optimizer.ts';
-import type { LearningRule } from './rule.ts';
-import { adamAt } from './schedule.ts';
-import { type StepInputs, StepTable } from './step-table.ts';
+import { LOSS_LABEL, recordAdvance } from './loss.ts';
+import { Optimizer, type OptimizerName } from './optimizer.ts';
+import type { LearningRule, RuleOptions, SideModel } from './rule.ts';
+import { StepTable } from './step-table.ts';
+import { type UpdateCounts, UpdateSchedule } from './update-schedule.ts';
 
 /** What is trained, and how. */
 export interface TrainOptions {
@@ -26,8 +27,18 @@ export interface TrainOptions {
   readonly learningRate: number;
   /** Steps, counted from 0, at which the learning rate is divided by 10. */
   readonly lrDrops: readonly number[];
-  /** Of the initialisation and of the shuffle. */
+  /** Of the initialisation, of the shuffle, and of the draws of updates. */
   readonly seed: number;
+  /** `adam` by default. */
+  readonly optimizer?: OptimizerName | undefined;
+  /** Chance of each layer to be updated in a step, drawn for each layer and step; 1 by default. */
+  readonly updateProbability?: number | undefined;
+  /** Learning rate of the models beside the network; the network's by default. */
+  readonly sgLearningRate?: number | undefined;
+  /** Steps in which the hidden layers wait while the models beside them learn; 0 by default. */
+  readonly sgWarmup?: number | undefined;
+  readonly lambda?: number | undefined;
+  readonly synthetic?: RuleOptions['synthetic'] | undefined;
 }
 
 /** What some steps in a row have measured on their own batches. */
@@ -38,6 +49,8 @@ export interface StepResults {
   readonly losses: Float32Array;
   /** Correctly classified samples of each step's batch. */
   readonly correct: Uint32Array;
+  /** Which of the steps computed the loss; the others needed it for nothing, and have no result. */
+  readonly measured: readonly boolean[];
 }
 
 /**
@@ -60,6 +73,14 @@ export class NonFiniteError extends InputError {
   }
 }
 
+/** What a trainer's steps have done so far. */
+export interface WorkDone extends UpdateCounts {
+  /** Dispatches that were run. */
+  readonly dispatches: number;
+  /** Multiply-adds of the matrix products that were run, over whole batches. */
+  readonly macs: number;
+}
+
 /** Steps that one upload and one submit may hold. */
 export const CHUNK_LIMIT = 256;
 
@@ -70,6 +91,24 @@ export interface Chunk {
   readonly readback: PendingReadback;
   /** The batches, kept until it is known that all losses were finite. */
   readonly rows: Uint32Array;
+  readonly events: readonly Events[];
+}
+
+/** The network, the models beside it, and the step of a rule recorded on them. */
+function buildStep(gpu: Gpu, data: ResidentDataset, options: TrainOptions, shape: MlpShape, given?: Mlp) {
+  const { rule, batchSize, seed, synthetic = {}, lambda = 0 } = options;
+  const ruleOptions: RuleOptions = { synthetic, lambda };
+  const net = given ?? new Mlp(gpu, shape, seed);
+  const models = rule.createModels(gpu, shape, ruleOptions, new Random(seed).fork('models'));
+  const table = new StepTable(gpu, CHUNK_LIMIT, batchSize);
+  const plan = new Plan(gpu, rule.name);
+  const batch = data.train.gather(plan, batchSize, table);
+  const optimizer = new Optimizer(options.optimizer ?? 'adam', table);
+  rule.record({ plan, net, batch, optimizer, metrics: table, models, options: ruleOptions });
+  recordAdvance(plan, table);
+  const schedule = new UpdateSchedule(options, shape, optimizer, table.events);
+  const pool = new ReadbackPool(gpu, rule.name, [table.losses, table.correct, table.flag, table.step]);
+  return { net, models, table, plan, schedule, pool };
 }
 
 /**
@@ -83,14 +122,17 @@ export class Trainer {
   readonly options: TrainOptions;
   readonly shape: MlpShape;
   readonly net: Mlp;
-  readonly models: readonly GradientModel[];
+  readonly models: readonly SideModel[];
   readonly plan: Plan;
   readonly table: StepTable;
   readonly #order: BatchOrder;
   readonly #pool: ReadbackPool;
   readonly #ownsNet: boolean;
+  readonly #schedule: UpdateSchedule;
   #failure: NonFiniteError | undefined;
   #submitted = 0;
+  #dispatches = 0;
+  #macs = 0;
 
   /**
    * Trains `net`, which stays the caller's, or a network of its own with the sizes in `options`.
@@ -99,7 +141,7 @@ export class Trainer {
    *   made for other data.
    */
   constructor(gpu: Gpu, data: ResidentDataset, options: TrainOptions, net?: Mlp) {
-    const { rule, batchSize, seed } = options;
+    const { batchSize, seed } = options;
     const { features: inputs, classes } = data.dataset;
     const { hidden, layers } = net?.shape ?? options;
     if (net && (net.shape.inputs !== inputs || net.shape.classes !== classes)) {
@@ -112,23 +154,15 @@ export class Trainer {
     this.options = options;
     this.shape = { inputs, hidden, layers, classes };
     this.#order = new BatchOrder(data.train.count, batchSize, seed);
-    checkFits(gpu, this.shape, batchSize);
-    this.net = net ?? new Mlp(gpu, this.shape, seed);
+    checkFits(gpu, this.shape, batchSize, CHUNK_LIMIT, options.synthetic?.width);
     this.#ownsNet = net === undefined;
-    this.models = rule.createModels(gpu, this.shape);
-    this.table = new StepTable(gpu, CHUNK_LIMIT, batchSize);
-    this.plan = new Plan(gpu, rule.name);
-    const batch = data.train.gather(this.plan, batchSize, this.table);
-    const optimizer = new Adam(this.table);
-    const { plan, models, table: metrics } = this;
-    rule.record({ plan, net: this.net, batch, optimizer, metrics, models });
-    recordAdvance(plan, metrics);
-    this.#pool = new ReadbackPool(gpu, rule.name, [
-      metrics.losses,
-      metrics.correct,
-      metrics.flag,
-      metrics.step,
-    ]);
+    const parts = gpu.allOrNothing(() => buildStep(gpu, data, options, this.shape, net));
+    this.net = parts.net;
+    this.models = parts.models;
+    this.plan = parts.plan;
+    this.table = parts.table;
+    this.#schedule = parts.schedule;
+    this.#pool = parts.pool;
   }
 
   /** Steps submitted so far. */
@@ -136,14 +170,9 @@ export class Trainer {
     return this.#submitted;
   }
 
-  /** Multiply-adds of one step's matrix products, over the whole batch. */
-  get macsPerStep(): number {
-    return this.options.rule.macs(this.shape) * this.options.batchSize;
-  }
-
-  /** Layers that one step updates, predictors not counted. */
-  get layerUpdatesPerStep(): number {
-    return this.shape.layers;
+  /** What the steps submitted so far have done. */
+  get work(): WorkDone {
+    return { ...this.#schedule.counts, dispatches: this.#dispatches, macs: this.#macs };
   }
 
   /** Settles when every kernel is compiled. */
@@ -151,22 +180,23 @@ export class Trainer {
     return this.plan.ready();
   }
 
-  #inputs(batch: StepInputs['batch']): StepInputs {
-    const { learningRate, lrDrops } = this.options;
-    return { batch, adam: (step) => adamAt(step, learningRate, lrDrops) };
-  }
-
   /** Submits the next `count` steps in one go. Await {@link Trainer.results} in the same order. */
   submit(count: number): Chunk {
     const first = this.#submitted;
-    const rows = this.table.fill(
-      first,
-      count,
-      this.#inputs((out, offset) => this.#order.next(out, offset)),
-    );
-    const readback = this.plan.submitAndRead(count, this.#pool);
+    const steps = Array.from({ length: count }, (_, i) => this.#schedule.next(first + i));
+    const rows = this.table.fill(count, {
+      batch: (out, offset) => this.#order.next(out, offset),
+      update: (event, i) => steps[i]!.row(event),
+    });
+    const events = steps.map((step) => step.events);
+    const readback = this.plan.submitAndRead(events, this.#pool);
+    for (const set of events) {
+      const { dispatches, macs } = this.plan.workOf(set);
+      this.#dispatches += dispatches;
+      this.#macs += macs;
+    }
     this.#submitted += count;
-    return { first, count, readback, rows };
+    return { first, count, readback, rows, events };
   }
 
   /**
@@ -175,7 +205,7 @@ export class Trainer {
    * @throws NonFiniteError when the loss of one of its steps, or of one before, was not finite;
    *   DeviceLostError, OutOfMemoryError.
    */
-  async results({ first, count, readback, rows }: Chunk): Promise<StepResults> {
+  async results({ first, count, readback, rows, events }: Chunk): Promise<StepResults> {
     const [losses, correct, flag, step] = await readback.read(`train ${count}`);
     // A chunk behind the one that failed did nothing: it tells the same story again.
     if (this.#failure) throw this.#failure;
@@ -187,6 +217,7 @@ export class Trainer {
       first,
       losses: new Float32Array(losses!).slice(0, count),
       correct: new Uint32Array(correct!).slice(0, count),
+      measured: events.map((set) => this.plan.runs(LOSS_LABEL, set)),
     };
   }
 
@@ -194,10 +225,10 @@ export class Trainer {
   async #explainNonFinite(first: number, row: number, rows: Uint32Array): Promise<NonFiniteError> {
     const { batchSize, rule } = this.options;
     await this.gpu.idle();
-    const batch: StepInputs['batch'] = (out, offset) => {
-      out.set(rows.subarray(row * batchSize, (row + 1) * batchSize), offset);
-    };
-    this.table.fill(first + row, 1, this.#inputs(batch));
+    this.table.fill(1, {
+      batch: (out) => out.set(rows.subarray(row * batchSize, (row + 1) * batchSize)),
+      update: () => ({ stepSize: 0, epsHat: 1 }),
+    });
     const held = [...this.net.parameters, ...this.models.flatMap((m) => m.parameters)].map((p) => p.value);
     const tensor = await firstNonFinite(this.gpu, held, this.plan.dispatches);
     return new NonFiniteError(rule.name, first + row, tensor ?? 'loss.loss');
@@ -208,12 +239,11 @@ export class Trainer {
    * It is a step like any other: the next one goes on from it.
    */
   async check(): Promise<CheckReport> {
-    this.table.fill(
-      this.#submitted,
-      1,
-      this.#inputs((out, offset) => this.#order.next(out, offset)),
-    );
-    this.#submitted++;
+    const step = this.#schedule.next(this.#submitted++, true);
+    this.table.fill(1, {
+      batch: (out, offset) => this.#order.next(out, offset),
+      update: (event) => step.row(event),
+    });
     await this.ready();
     return this.plan.encodeChecked();
   }
@@ -224,6 +254,11 @@ export class Trainer {
     this.table.destroy();
     this.#pool.destroy();
     if (this.#ownsNet) this.net.destroy();
-    for (const model of this.models) model.destroy();
+    for (const model of this.models) {
+      for (const { value, gradient } of model.parameters) {
+        for (const tensor of [value, gradient]) this.gpu.release(tensor.buffer);
+      }
+      model.destroy?.();
+    }
   }
 }

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { presets } from '../../bench/presets.ts';
+import { AXES, presets } from '../../bench/presets.ts';
 import { configOf } from '../../src/cli/bench.ts';
 import { tinySet } from '../support/cli.ts';
 
@@ -38,6 +38,7 @@ it('a preset without options stays as it is', () => {
   const { methods, presetNote, steps, lr, evalEvery } = presets['bisong-50k']!;
   expect(configOf({ preset: 'bisong-50k' }, tinySet())).toEqual({
     ...PAPER,
+    ...AXES,
     preset: 'bisong-50k',
     ...{ methods, presetNote, steps, lr, evalEvery, seed: 1 },
     // No more than there are.

@@ -48,7 +48,10 @@ it('refuses what does not suit the data or the device before it says or checks a
     await expect(outcome).rejects.toThrow(InputError);
     await expect(outcome).rejects.toThrow(message);
   };
-  await refused({ methods: ['bp', 'magic'] }, /^unknown method 'magic': there are bp, cdni$/);
+  await refused(
+    { methods: ['bp', 'magic'] },
+    /^unknown method 'magic': there are bp, dni, cdni, .*, delayed-bp$/,
+  );
   await refused({ batch: 287 }, /^batch of 287 is larger than the data of 286 training samples$/);
   await refused(
     { hidden: 100_000 },

@@ -98,6 +98,9 @@ describe('bench', () => {
       evalEvery: 2,
       trainSamples: 286,
       data: { name: 'tiny', train: 286, validation: 26, test: 60 },
+      ...{ optimizer: 'adam', updateProbability: 1, lambda: 0 },
+      ...{ sgHidden: null, sgWidth: null, sgLabels: null, sgOutput: null, sgLr: null, sgWarmup: 0 },
+      diagnose: null,
     });
     expect(record.device).toMatchObject({ kind: 'cpu', origin: 'carried' });
     expect(record.node).toBe(process.version);
@@ -116,7 +119,9 @@ describe('bench', () => {
     expect(cdni!.macsPerStep).toBe(32 * (macs + 2 * 2 * 16 ** 2));
     for (const run of record.runs) {
       expect(run.stepsPerSecond).toBe(run.steps / run.trainSeconds);
-      expect(run.layerUpdatesPerSecond).toBe(3 * run.stepsPerSecond);
+      expect(run.layerUpdates).toBe(3 * run.steps);
+      expect(run.idleSteps).toBe(0);
+      expect(run.layerUpdatesPerSecond).toBeCloseTo(3 * run.stepsPerSecond, 6);
       expect(run.curve.map((point) => point.step)).toEqual([2, 4]);
       expect(run.curve[0]!.seconds).toBeLessThan(run.curve[1]!.seconds);
       expect(run.curve[1]!.seconds).toBeLessThanOrEqual(run.trainSeconds);

@@ -22,7 +22,12 @@ class Terminal extends Writable {
   }
 }
 
-const check = { method: 'bp', dispatches: 50, tensors: 85 } as CheckRecord;
+const check = {
+  method: 'bp',
+  dispatches: 50,
+  tensors: 85,
+  shape: { batch: 32, hidden: 16, layers: 4 },
+} as CheckRecord;
 const at = (step: number) => ({
   step,
   steps: 100,
@@ -69,4 +74,32 @@ it('says plain lines elsewhere', () => {
     'backprop step 60 of 100, 40.0 steps/s, loss 0.5000, 1.00 s left; validation accuracy 75.00 %, loss 0.7000',
   ]);
   expect(said.join('')).not.toContain('\u001b');
+});
+
+it('names the sizes that were checked, and of predictors that were made narrower, their width', () => {
+  const said: string[] = [];
+  const { onCheck } = progressListener((line) => said.push(line));
+  onCheck!(check);
+  onCheck!({ ...check, method: 'dni', shape: { ...check.shape, sgWidth: 16 } });
+  expect(said[0]).toMatch(/^checked backprop: .*, at batch 32, 4 layers, 16 units$/);
+  expect(said[1]).toMatch(/^checked DNI: .*, at batch 32, 4 layers, 16 units, predictors 16 wide$/);
+});
+
+it('shows no loss where no step has measured any', () => {
+  const terminal = new Terminal();
+  const said: string[] = [];
+  for (const progress of [
+    progressListener((line) => said.push(line)),
+    progressListener(() => {}, terminal as unknown as NodeJS.WriteStream),
+  ]) {
+    progress.onRunStart!('bp');
+    progress.onProgress!('bp', { ...at(60), loss: Number.NaN });
+    progress.onPoint!('bp', point);
+    progress.stop();
+  }
+  expect(said).toEqual([
+    expect.stringMatching(/^backprop step 60 of 100, 40\.0 steps\/s, loss -, 1\.00 s left; /),
+  ]);
+  expect(stripVTControlCharacters(terminal.drawn)).toMatch(/steps\/s {2}loss - {2}1\.00 s left/);
+  expect(said.join('') + terminal.drawn).not.toContain('NaN');
 });

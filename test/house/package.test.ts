@@ -1,7 +1,8 @@
 import { execFile } from 'node:child_process';
-import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import { extract } from 'tar';
 import { afterAll, beforeAll, expect, it } from 'vitest';
@@ -69,6 +70,19 @@ it("the README's example is typed", async () => {
   await expect(run(process.execPath, [tsc, ...options, 'wrong.ts'], { cwd: project })).rejects.toMatchObject({
     stdout: expect.stringContaining("Type 'string' is not assignable to type 'number'"),
   });
+});
+
+it("the example of a predictor of one's own runs, is typed, and learns", async () => {
+  const name = 'own-predictor.ts';
+  await copyFile(join(root, 'examples', name), join(project, name));
+  const options = ['--strict', '--noEmit', '--module', 'nodenext', '--target', 'es2022', '--types', ''];
+  await run(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), ...options, name], {
+    cwd: project,
+  });
+  const tsx = pathToFileURL(join(root, 'node_modules/tsx/dist/loader.mjs')).href;
+  const { stdout } = await run(process.execPath, ['--import', tsx, name], { cwd: project, env });
+  // Only the output layer learning reaches 0.65 here.
+  expect(Number(/test accuracy ([\d.]+)/.exec(stdout)?.[1])).toBeGreaterThan(0.75);
 });
 
 it('the built command line runs', async () => {

@@ -41,7 +41,7 @@ describe('every kernel of the registry, seed 2024', () => {
     const files = readdirSync(folder).filter((f) => f.endsWith('.test.ts') && f !== 'registry.test.ts');
     const texts = files.map((file) => readFileSync(join(folder, file), 'utf8')).join('\n');
     const rooms = ['adam', 'batchnorm', 'bias', 'gather', 'label-rows', 'matmul', 'metrics', 'relu'];
-    rooms.push('softmax-xent', 'squared-error');
+    rooms.push('softmax-xent', 'squared-error', 'sigmoid', 'mix', 'delay', 'sgd');
     const names = new Map<unknown, string>();
     for (const room of rooms) {
       const specs: Record<string, unknown> = await import(`../../src/kernels/${room}.ts`);

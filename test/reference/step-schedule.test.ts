@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
+import { adamCorrection } from '../../src/reference/adam.ts';
 import { ADAM } from '../../src/train/optimizer.ts';
-import { adamAt, learningRateAt } from '../../src/train/schedule.ts';
+import { learningRateAt } from '../../src/train/schedule.ts';
 
 const drops = [300_000, 400_000];
 
@@ -42,7 +43,7 @@ describe('Adam at a step', () => {
     (step) => {
       const { beta1, beta2, eps } = ADAM;
       const t = step + 1;
-      const { stepSize, epsHat } = adamAt(step, 3e-5, drops);
+      const { stepSize, epsHat } = adamCorrection(learningRateAt(step, 3e-5, drops), t, ADAM);
       for (const [m, v] of [
         [0.3, 0.2],
         [-2e-9, 1e-17],
@@ -58,7 +59,7 @@ describe('Adam at a step', () => {
   );
 
   test('takes a first step of the learning rate itself, whatever the gradient', () => {
-    const { stepSize, epsHat } = adamAt(0, 3e-5, drops);
+    const { stepSize, epsHat } = adamCorrection(3e-5, 1, ADAM);
     for (const g of [1, -1, 1e-3, 1e4]) {
       const update = (stepSize * (1 - ADAM.beta1) * g) / (Math.sqrt((1 - ADAM.beta2) * g * g) + epsHat);
       // eps moves it by eps / |g|, relatively.

@@ -1,8 +1,8 @@
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { expect, it } from 'vitest';
 import { InputError } from '../../src/errors.ts';
 import { prepareFolder, writeRecord } from '../../src/report/folder.ts';
-import { type BenchRecord, curvesCsv, type RunRecord } from '../../src/report/record.ts';
+import { type BenchRecord, curvesCsv, diagnosticsCsv, type RunRecord } from '../../src/report/record.ts';
 import { useFolder } from '../support/cli.ts';
 
 const temp = useFolder();
@@ -17,16 +17,21 @@ const point = (step: number, loss: number) => ({
 const runs = [
   { method: 'bp', seed: 4, curve: [point(2, 2.5), point(4, 0.1)] },
   { method: 'cdni', seed: 4, curve: [] },
-  { method: 'cdni', seed: 5, curve: [point(2, Number.NaN)] },
+  // A point for which no step has measured a loss, and whose validation loss is not finite.
+  {
+    method: 'cdni',
+    seed: 5,
+    curve: [{ ...point(2, Number.NaN), train: { loss: Number.NaN, accuracy: Number.NaN } }],
+  },
 ] as unknown as RunRecord[];
 
-const record = { schemaVersion: 1, runs } as unknown as BenchRecord;
+const record = { schemaVersion: 1, config: {}, runs } as unknown as BenchRecord;
 
 const CSV =
   'method,seed,step,seconds,train_loss,train_accuracy,validation_loss,validation_accuracy\n' +
   `bp,4,2,0.25,2.5,0.5,${2.5 / 3},0.25\n` +
   `bp,4,4,0.5,0.1,0.5,${0.1 / 3},0.25\n` +
-  'cdni,5,2,0.25,NaN,0.5,NaN,0.25\n';
+  'cdni,5,2,0.25,,,NaN,0.25\n';
 
 it('curves.csv has a header and a row for each point, to the last bit', () => {
   expect(curvesCsv(runs)).toBe(CSV);
@@ -43,6 +48,40 @@ it('writes both files, whole, and nothing else', async () => {
   expect(await readFile(`${folder}/curves.csv`, 'utf8')).toBe(CSV);
   undo();
   expect(await readdir(folder)).toHaveLength(2);
+});
+
+it('writes what was found out about the synthetic gradients, when it was asked for', async () => {
+  const layer = {
+    layer: 1,
+    cosine: 0.1,
+    signAgreement: 0.5,
+    relativeError: 1.25,
+    sgNorm: 2,
+    trueNorm: 3,
+    deadUnits: 0,
+  };
+  const blind = { ...layer, layer: 2, cosine: null, signAgreement: null, relativeError: null, sgNorm: 0 };
+  const looked = [
+    runs[0],
+    { ...runs[1], diagnostics: [{ step: 20, layers: [layer, blind] }] },
+  ] as RunRecord[];
+  const csv =
+    'method,seed,step,layer,cosine,sign_agreement,relative_error,sg_norm,true_norm,dead_units\n' +
+    'cdni,4,20,1,0.1,0.5,1.25,2,3,0\n' +
+    'cdni,4,20,2,,,,0,3,0\n';
+  expect(diagnosticsCsv(looked)).toBe(csv);
+  const folder = temp.join('looked');
+  await prepareFolder(folder);
+  const config = { diagnose: 20 } as BenchRecord['config'];
+  const paths = await writeRecord(folder, { ...record, config, runs: looked });
+  expect(paths.at(-1)).toBe(`${folder}/diagnostics.csv`);
+  expect(await readdir(folder)).toEqual(['curves.csv', 'diagnostics.csv', 'record.json']);
+  expect(await readFile(paths.at(-1)!, 'utf8')).toBe(csv);
+  await rm(`${folder}/record.json`);
+  await rm(`${folder}/curves.csv`);
+  await expect(prepareFolder(folder)).rejects.toThrow(
+    /without results, but it holds diagnostics\.csv already$/,
+  );
 });
 
 it('takes back the folders that it made, as far as they are empty, and no others', async () => {

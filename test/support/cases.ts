@@ -107,6 +107,35 @@ export function smallCases(seed: number): Readonly<Record<string, Case>> {
       params: { n: 131 },
       contents: { prediction: z(131), goal: z(131), dPrediction: unwritten(131) },
     },
+    sigmoid_forward: { params: { n: 131 }, contents: { x: z(131), y: unwritten(131) } },
+    sigmoid_backward: {
+      params: { n: 131 },
+      contents: { y: z(131).map((v) => 1 / (1 + Math.exp(-v))), dY: z(131), dX: unwritten(131) },
+    },
+    mix: {
+      params: { n: 131, lambda: 0.3 },
+      contents: { a: z(131), b: z(131), y: unwritten(131) },
+    },
+    delay_line: {
+      params: { n: 37, delay: 2 },
+      // A clock that is not below the number of slots.
+      contents: { x: z(37), clock: u32(7), ring: z(3 * 37), y: unwritten(37) },
+    },
+    sgd: {
+      params: { n: 131, scale: 1 / 7 },
+      contents: { dP: z(131), table: Float32Array.of(1, 1, 0.1, 0, 1, 1), step, flag: u32(0), p: z(131) },
+    },
+    momentum: {
+      params: { n: 131, scale: 1 / 7, mu: 0.9 },
+      contents: {
+        dP: z(131),
+        table: Float32Array.of(1, 1, 0.1, 0, 1, 1),
+        step,
+        flag: u32(0),
+        p: z(131),
+        v: z(131),
+      },
+    },
     adam: {
       params: { n: 131, scale: 1 / 7, beta1: 0.9, beta2: 0.999 },
       contents: {

@@ -3,8 +3,13 @@ import { Random } from '../../src/data/random.ts';
 import type { TensorCheck } from '../../src/gpu/check.ts';
 import type { Gpu } from '../../src/gpu/gpu.ts';
 import type { KernelSpec } from '../../src/gpu/kernel.ts';
+import type { Role } from '../../src/gpu/liveness.ts';
 import { Plan } from '../../src/gpu/plan.ts';
 import type { Constants } from '../../src/gpu/shader.ts';
+import { finiteFlag } from '../../src/kernels/metrics.ts';
+import { mix } from '../../src/kernels/mix.ts';
+import { reluForward } from '../../src/kernels/relu.ts';
+import { sgd } from '../../src/kernels/sgd.ts';
 import { type Tensor, tensorFrom } from '../../src/tensor.ts';
 
 /** A tensor's content for a test: floats or unsigned integers. */
@@ -87,6 +92,45 @@ export function runKernel<P extends string, B extends string>(
     }
     return after;
   });
+}
+
+/**
+ * A plan of four small real kernels on tensors that are found by name: one input, two inputs, an update in place, and a
+ * look at a tensor. A dispatch is labelled with the tensor that it writes.
+ */
+export class Sketch extends Plan {
+  static readonly N = 4;
+  readonly #tensors = new Map<string, Tensor>();
+
+  /** The tensor of that name: one u32 if it is a flag or a step. */
+  t(name: string): Tensor {
+    const whole = /^(flag|step)/.test(name);
+    const found = this.#tensors.get(name) ?? this.tensor(name, [whole ? 1 : Sketch.N], whole ? 'u32' : 'f32');
+    this.#tensors.set(name, found);
+    return found;
+  }
+
+  relu(x: string, y: string, role?: Role): void {
+    const tensors = { x: this.t(x), y: this.t(y) };
+    this.dispatch(reluForward, { label: y, params: { n: Sketch.N }, tensors, role });
+  }
+
+  mix(a: string, b: string, y: string, role?: Role): void {
+    const tensors = { a: this.t(a), b: this.t(b), y: this.t(y) };
+    this.dispatch(mix, { label: y, params: { n: Sketch.N, lambda: 0.25 }, tensors, role });
+  }
+
+  /** p -= table[0] dP. */
+  update(dP: string, p: string, role?: Role): void {
+    const fixed = { table: this.t('table'), step: this.t('step of updates'), flag: this.t('flag down') };
+    const tensors = { dP: this.t(dP), ...fixed, p: this.t(p) };
+    this.dispatch(sgd, { label: p, params: { n: Sketch.N, scale: 1 }, tensors, role });
+  }
+
+  look(x: string, flag: string): void {
+    const tensors = { x: this.t(x), flag: this.t(flag) };
+    this.dispatch(finiteFlag, { label: flag, params: { n: Sketch.N }, tensors, role: 'observe' });
+  }
 }
 
 export { Random };

@@ -3,6 +3,8 @@ import { BatchOrder } from '../../src/data/batches.ts';
 import { type Dataset, makeDataset } from '../../src/data/dataset.ts';
 import type { Gpu } from '../../src/gpu/gpu.ts';
 import type { Plan } from '../../src/gpu/plan.ts';
+import { Feedback } from '../../src/nn/feedback.ts';
+import { SyntheticGradient } from '../../src/nn/synthetic-gradient.ts';
 import { adamCorrection } from '../../src/reference/adam.ts';
 import {
   asComputed,
@@ -72,7 +74,7 @@ export function twinBatches(data: Dataset, batchSize: number, seed: number): () 
 export function constantsAt(t: number, learningRate: number, batchSize: number): StepConstants {
   const [beta1, beta2] = [0.9, 0.999];
   const { stepSize, epsHat } = adamCorrection(learningRate, t + 1, { beta1, beta2, eps: 1e-8 });
-  const exact = { eps: 1e-5, momentum: 0.1, scale: 1 / batchSize, beta1, beta2, stepSize, epsHat };
+  const exact = { eps: 1e-5, momentum: 0.1, mu: 0.9, scale: 1 / batchSize, beta1, beta2, stepSize, epsHat };
   return Object.fromEntries(
     Object.entries(exact).map(([k, x]) => [k, Math.fround(x)]),
   ) as unknown as StepConstants;
@@ -85,7 +87,9 @@ export function constantsAt(t: number, learningRate: number, batchSize: number):
 export function worstStore(random: Random, sign: 1 | -1): Store {
   return (label, { value, bound }) => {
     const moved = value.map((x, i) => x + ((random.uint32() & 1) === 0 ? sign : -sign) * bound[i]!);
-    return /\.(v|runningVar|rstd)$/.test(label) ? moved.map(Math.abs) : moved;
+    // A velocity, of either sign, is called v too.
+    const positive = /\.(v|runningVar|rstd)$/.test(label) && value.every((x) => x >= 0);
+    return positive ? moved.map(Math.abs) : moved;
   };
 }
 
@@ -230,25 +234,49 @@ export function planTensors(plan: Plan): Map<string, Tensor> {
   return found;
 }
 
-/** Every float tensor of a plan, as it is now. */
-export async function readPlan(gpu: Gpu, plan: Plan): Promise<Map<string, Float32Array>> {
-  const out = new Map<string, Float32Array>();
-  for (const [label, tensor] of planTensors(plan)) out.set(label, await readFloats(gpu, tensor));
-  return out;
+/** Many tensors at once, by label: one copy each, and one wait for all. */
+async function readAll(gpu: Gpu, tensors: Iterable<Tensor>): Promise<Map<string, Float32Array>> {
+  const all = [...tensors];
+  const bytes = all.reduce((sum, { size }) => sum + 4 * size, 0);
+  const staging = gpu.buffer('test readback', bytes, GPUBufferUsage.COPY_DST | GPUBufferUsage.MAP_READ);
+  try {
+    gpu.submit('test readback', (encoder) => {
+      let offset = 0;
+      for (const { buffer, size } of all) {
+        encoder.copyBufferToBuffer(buffer, 0, staging, offset, 4 * size);
+        offset += 4 * size;
+      }
+    });
+    const content = await gpu.readStaging(staging, bytes);
+    const out = new Map<string, Float32Array>();
+    let offset = 0;
+    for (const { label, size } of all) {
+      out.set(label, new Float32Array(content, offset, size).slice());
+      offset += 4 * size;
+    }
+    return out;
+  } finally {
+    gpu.release(staging);
+  }
 }
 
-/** What a network and its models hold: parameters and running statistics, without gradients. */
+/** Every float tensor of a plan, as it is now. */
+export function readPlan(gpu: Gpu, plan: Plan): Promise<Map<string, Float32Array>> {
+  return readAll(gpu, planTensors(plan).values());
+}
+
+/** What a network and its models hold: parameters, running statistics, fixed matrices; without gradients. */
 export function heldTensors({ net, models }: Pick<Trainer, 'net' | 'models'>): Tensor[] {
-  const running = net.hidden.flatMap((layer) => [layer.runningMean, layer.runningVar]);
+  const blocks = [...net.hidden, ...models.flatMap((m) => (m instanceof SyntheticGradient ? m.hidden : []))];
+  const running = blocks.flatMap((layer) => [layer.runningMean, layer.runningVar]);
+  const fixed = models.flatMap((m) => (m instanceof Feedback ? [m.matrix] : []));
   const parameters = [...net.parameters, ...models.flatMap((m) => m.parameters)];
-  return [...parameters.map((p) => p.value), ...running];
+  return [...parameters.map((p) => p.value), ...running, ...fixed];
 }
 
 /** The same, read back. */
-export async function readHeld(trainer: Trainer): Promise<Map<string, Float32Array>> {
-  const out = new Map<string, Float32Array>();
-  for (const tensor of heldTensors(trainer)) out.set(tensor.label, await readFloats(trainer.gpu, tensor));
-  return out;
+export function readHeld(trainer: Trainer): Promise<Map<string, Float32Array>> {
+  return readAll(trainer.gpu, heldTensors(trainer));
 }
 
 /** Widened, as a twin takes them. */

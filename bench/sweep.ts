@@ -1,0 +1,107 @@
+import type { Dataset } from '../src/data/dataset.ts';
+import { ResidentDataset } from '../src/data/resident-dataset.ts';
+import type { Gpu } from '../src/gpu/gpu.ts';
+import { type BenchRecord, type CheckRecord, SCHEMA_VERSION } from '../src/report/record.ts';
+import { rules } from '../src/train/rules.ts';
+import { NonFiniteError, Trainer, type TrainOptions } from '../src/train/trainer.ts';
+import { checkMethod } from './checks.ts';
+import { type BenchListener, CheckFailedError, optionsOf, runOne } from './paper.ts';
+import { provenance } from './provenance.ts';
+import type { SweepCell } from './sweep-grid.ts';
+
+/** What a sweep does with its cells, and whom it tells. */
+export interface SweepListener extends Pick<BenchListener, 'onProgress'> {
+  /** All cells suit the data and the device; checks and runs come next. */
+  onStart?(): Promise<void> | void;
+  onCheck?(check: CheckRecord): void;
+  onCellStart?(cell: SweepCell): void;
+  /** Keeps the record of a cell that has ended; `seconds` is all it took, its check included. */
+  onCellEnd(cell: SweepCell, record: BenchRecord, seconds: number): Promise<void>;
+}
+
+/** How a cell is trained. */
+const trainOptions = ({ method, config }: SweepCell): TrainOptions => optionsOf(rules.get(method)!, config);
+
+/** How a cell's kernels are checked: with every part of the step at work from the first step on. */
+const checkOptions = (cell: SweepCell): TrainOptions => ({
+  ...trainOptions(cell),
+  updateProbability: 1,
+  sgWarmup: 0,
+});
+
+/** The same for cells whose steps run the same kernels on the same shapes: one check is enough for all of them. */
+function checkKey(cell: SweepCell): string {
+  // Left out is what a step reads from its table, or what decides how often its parts are run.
+  const { rule, seed, learningRate, lrDrops, updateProbability, sgLearningRate, sgWarmup, ...shape } =
+    trainOptions(cell);
+  return JSON.stringify([rule.name, shape]);
+}
+
+/**
+ * Runs the cells of a sweep that are not done, on one device, with the data uploaded once. The kernels of each method
+ * and shape are checked before the first cell that needs them.
+ *
+ * A cell whose loss stops being finite is a result like any other: its record tells so, and the sweep goes on.
+ *
+ * @param all every cell of the sweep. Those that share a check have the first one's, so that records do not depend on
+ *   where a sweep was stopped and taken up again
+ * @param left those of them that are still to be run
+ * @throws InputError for a cell that this device or these data do not allow, before anything is run; CheckFailedError;
+ *   whatever else ends a run (a lost device, no memory). Cells that had ended before have been kept.
+ */
+export async function runSweep(
+  gpu: Gpu,
+  dataset: Dataset,
+  all: readonly SweepCell[],
+  left: readonly SweepCell[],
+  listener: SweepListener,
+  signal?: AbortSignal,
+): Promise<void> {
+  const made = provenance();
+  const data = new ResidentDataset(gpu, dataset);
+  const checks = new Map<string, CheckRecord>();
+  const check = async (cell: SweepCell): Promise<CheckRecord> => {
+    const key = checkKey(cell);
+    const known = checks.get(key);
+    if (known) return known;
+    const result = await checkMethod(gpu, data, checkOptions(all.find((each) => checkKey(each) === key)!));
+    if (!result.passed) {
+      throw new CheckFailedError(
+        `kernels fail their check on ${gpu.info.name}, so that nothing more was timed:\n${result.failures.join('\n')}`,
+      );
+    }
+    checks.set(key, result);
+    listener.onCheck?.(result);
+    return result;
+  };
+  try {
+    // Each shape once at full size, as checks may be smaller: what does not fit is refused before anything is done.
+    const shapes = new Map(left.map((cell) => [checkKey(cell), cell]));
+    for (const cell of shapes.values()) new Trainer(gpu, data, trainOptions(cell)).destroy();
+    await gpu.idle();
+    await listener.onStart?.();
+    for (const cell of left) {
+      if (signal?.aborted) return;
+      const began = performance.now();
+      const date = new Date().toISOString();
+      const checked = await check(cell);
+      if (signal?.aborted) return;
+      listener.onCellStart?.(cell);
+      const { record, error } = await runOne(gpu, data, cell.method, cell.config, listener, signal);
+      // A cell that was broken off is not kept: it is run again as a whole.
+      if (record.status === 'interrupted') return;
+      if (error && !(error instanceof NonFiniteError)) throw error;
+      const { config } = cell;
+      await listener.onCellEnd(
+        cell,
+        {
+          ...{ schemaVersion: SCHEMA_VERSION, date, device: gpu.info, ...made, config },
+          ...{ checks: [checked], runs: [record], interrupted: false },
+        },
+        (performance.now() - began) / 1000,
+      );
+    }
+  } finally {
+    data.destroy();
+  }
+}
