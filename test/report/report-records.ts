@@ -1,5 +1,6 @@
 import { Random } from '../../src/data/random.ts';
 import type { AdapterInfo } from '../../src/gpu/adapters.ts';
+import { type Group, groupRuns } from '../../src/report/page/groups.ts';
 import {
   type BenchConfig,
   type BenchRecord,
@@ -175,3 +176,39 @@ export const everything = (device = GPU): BenchRecord[] => {
     ...grid({ method: ['cdni', 'bp'], steps: [500_000], p: [0.5, 0.2, 0.1, 0.05], seed }),
   ].map((wanted) => made({ ...wanted, device }));
 };
+
+/** Records as they are read from files. */
+export const found = (records: readonly BenchRecord[]) =>
+  records.map((record, i) => ({ path: `${i}.json`, record }));
+
+/** The runs of some records, as the report groups them. */
+export const grouped = (records: readonly BenchRecord[]) =>
+  groupRuns(found(records).flatMap(({ path, record }) => record.runs.map((run) => ({ run, record, path }))));
+
+/** A group with one run for each time of a step. */
+export function group(
+  method: string,
+  secondsPerStep: readonly number[],
+  other: Omit<Wanted, 'method' | 'seed'> & { accuracy?: readonly number[]; updates?: number } = {},
+): Group {
+  const { accuracy = secondsPerStep.map(() => 0.97), updates = 4 * (other.p ?? 1), ...wanted } = other;
+  const steps = 50_000;
+  const records = secondsPerStep.map((seconds, i) =>
+    made({
+      ...wanted,
+      method,
+      seed: i + 1,
+      run: {
+        stepsPerSecond: 1 / seconds,
+        trainSeconds: seconds * steps,
+        layerUpdatesPerSecond: updates / seconds,
+        test: { loss: 0.1, accuracy: accuracy[i]!, samples: 10_000 },
+        ...wanted.run,
+      },
+    }),
+  );
+  return grouped(records).groups[0]!;
+}
+
+/** How a group is called in sentences. */
+export const name = (g: Group): string => g.title;
