@@ -120,7 +120,12 @@ describe('a trainer that cannot be made leaves nothing behind', () => {
       /^--hidden 46 needs a weight matrix of 8464 bytes/,
     ],
     ['model', 16_384, options('dni'), /^sg1\.hidden1\.W \(5, 1024\) needs .* but the limit /],
-    ['hidden layer of a model', 16_384, options('dni', { synthetic: { width: 100 } }), /^sg1\.hidden2\.W /],
+    [
+      'hidden layer of a model',
+      16_384,
+      options('dni', { synthetic: { width: 100 } }),
+      /^--sg-width 100 needs a weight matrix of 40000 bytes/,
+    ],
   ])('a %s too large for a buffer of %i bytes', (_, bytes, given, message) => {
     const { gpu } = device;
     const before = { ...gpu.alive };
