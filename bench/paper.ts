@@ -128,7 +128,8 @@ export async function runOne(
       signal,
       onProgress: (progress) => listener.onProgress?.(rule.name, progress),
       onPoint: (point) => listener.onPoint?.(rule.name, point),
-      pause: diagnoser && { every: diagnose!, at: look },
+      // Every method pauses alike, so that the pauses favour none.
+      pause: diagnose === null ? undefined : { every: diagnose, at: look },
     });
     return { record: runRecord(trainer, result, diagnoser && found), error: result.error };
   } finally {

@@ -19,7 +19,7 @@ function packageFolder(): string {
   }
 }
 
-/** The commit of the checkout that runs, `-dirty` behind it when tracked files differ; null outside a checkout. */
+/** The commit of the checkout that runs, `-dirty` behind it when files differ or are new; null outside a checkout. */
 function commit(folder: string): string | null {
   const git = (...args: string[]) =>
     execFileSync('git', ['-C', folder, ...args], {
@@ -29,7 +29,10 @@ function commit(folder: string): string | null {
   try {
     // An installed package may lie inside somebody else's checkout.
     if (git('ls-files', '--error-unmatch', 'package.json') === '') return null;
-    const dirty = git('status', '--porcelain', '--untracked-files=no') !== '';
+    // New files count where they are read from; results and notes elsewhere do not.
+    const changed = git('status', '--porcelain', '--untracked-files=no');
+    const added = git('status', '--porcelain', '--', 'src', 'shaders', 'bench/*.ts');
+    const dirty = changed !== '' || added !== '';
     return `${git('rev-parse', 'HEAD')}${dirty ? '-dirty' : ''}`;
   } catch {
     return null;

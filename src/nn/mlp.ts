@@ -1,4 +1,5 @@
 import { Random } from '../data/random.ts';
+import { InputError } from '../errors.ts';
 import type { Gpu } from '../gpu/gpu.ts';
 import type { Plan } from '../gpu/plan.ts';
 import type { Tensor } from '../tensor.ts';
@@ -27,9 +28,21 @@ export class Mlp {
   /**
    * Each layer's weights are drawn from a stream of its own, named after the layer, so that no layer's weights depend
    * on another's size.
+   *
+   * @throws InputError for sizes that are none.
    */
   constructor(gpu: Gpu, shape: MlpShape, seed: number) {
     const { inputs, hidden, layers, classes } = shape;
+    for (const [name, least] of [
+      ['inputs', 1],
+      ['hidden', 1],
+      ['layers', 2],
+      ['classes', 2],
+    ] as const) {
+      if (!Number.isInteger(shape[name]) || shape[name] < least) {
+        throw new InputError(`Mlp: ${name}: expected a whole number from ${least} on, found ${shape[name]}`);
+      }
+    }
     const random = new Random(seed);
     this.gpu = gpu;
     this.shape = shape;
@@ -60,9 +73,4 @@ export class Mlp {
   destroy(): void {
     for (const tensor of this.tensors) this.gpu.release(tensor.buffer);
   }
-}
-
-/** Multiply-adds of the forward products, for one sample: the sum of the weight matrices' sizes. */
-export function forwardMacs({ inputs, hidden, layers, classes }: MlpShape): number {
-  return inputs * hidden + (layers - 2) * hidden * hidden + hidden * classes;
 }

@@ -1,13 +1,7 @@
-import { rules } from '../train/rules.ts';
+import { computesLess, EQUAL, isUnlocked, SHORT, updatesEvery } from './claims.ts';
 import { count, percent, significant } from './numbers.ts';
 import type { BenchRecord, RunRecord } from './record.ts';
 import { titleOf, updatesPerStep } from './table.ts';
-
-/** Ratios closer to 1 than this are called equal: runs on a busy machine differ by more. */
-const EQUAL = 0.03;
-
-/** Seconds of training below which start-up and chance weigh more than what is compared. */
-const SHORT = 1;
 
 const speed = (ratio: number): string => {
   if (Math.abs(ratio - 1) < EQUAL) return 'is as fast as';
@@ -30,14 +24,15 @@ interface Compared {
   readonly unlocked: boolean;
 }
 
-const everyLayer = (run: RunRecord, layers: number): boolean => updatesPerStep(run) === layers;
-
 const allUpdated = ({ bp, other, layers }: Compared): boolean =>
-  everyLayer(bp, layers) && everyLayer(other, layers);
+  updatesEvery(updatesPerStep(bp), layers) && updatesEvery(updatesPerStep(other), layers);
 
 /** How many layers are updated, where not all are in every step. */
 function updatesPhrase(c: Compared): string {
-  if (allUpdated(c)) return 'and every layer updated in every step by both;';
+  if (allUpdated(c)) {
+    const none = updatesPerStep(c.bp) === c.layers && updatesPerStep(c.other) === c.layers;
+    return `and every layer updated in every step by both${none ? '' : ', but for a few'};`;
+  }
   const of = (run: RunRecord) => significant(updatesPerStep(run));
   const { bp, other, layers, updates } = c;
   const counts = `and ${of(other)} of ${layers} layers updated a step (${titleOf(bp.method)}: ${of(bp)})`;
@@ -52,7 +47,7 @@ function cause(c: Compared): string {
     return `less than ${SHORT} s of training is too short to tell why`;
   if (allUpdated(c)) {
     if (steps < 1 + EQUAL) return unlocked ? 'no speed-up from unlocking here' : 'no speed-up here';
-    if (macs < 1) return 'nothing is skipped, and there is less to compute';
+    if (computesLess(macs)) return 'nothing is skipped, and there is less to compute';
     return unlocked
       ? 'the gain is from unlocking, since nothing is skipped'
       : 'the gain is not from skipped updates, since nothing is skipped';
@@ -96,12 +91,6 @@ function ratioSentence(record: BenchRecord, bp: RunRecord, other: RunRecord): st
   return record.device.kind === 'gpu'
     ? sentence
     : `${sentence} On a CPU driver: this says nothing about GPUs.`;
-}
-
-/** With lambda above 0 the true gradient is waited for, where the rule heeds it. */
-function isUnlocked(method: string, lambda: number): boolean {
-  const heeds = rules.get(method)?.heeds;
-  return heeds?.synthetic === true && !(heeds.lambda && lambda > 0);
 }
 
 /**

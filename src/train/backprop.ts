@@ -42,6 +42,7 @@ export const backprop: LearningRule = {
   name: 'bp',
   title: 'backprop',
   about: 'backpropagation',
+  unlocks: false,
   heeds: { synthetic: false, lambda: false },
 
   createModels: () => [],

@@ -17,6 +17,7 @@ export const delayedBackprop: LearningRule = {
   name: 'delayed-bp',
   title: 'delayed backprop',
   about: 'pipelined backprop: layers learn from the true gradient of an older batch',
+  unlocks: false,
   heeds: { synthetic: false, lambda: false },
 
   createModels: () => [],

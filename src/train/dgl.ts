@@ -12,6 +12,7 @@ export const dgl: LearningRule<LocalClassifier> = {
   name: 'dgl',
   title: 'local classifiers',
   about: 'decoupled greedy learning: a local classifier on each hidden layer',
+  unlocks: true,
   heeds: { synthetic: false, lambda: false },
 
   createModels: (gpu, { hidden, layers, classes }, _, random) =>

@@ -14,6 +14,7 @@ export const feedbackAlignment: LearningRule<Feedback> = {
   name: 'fa',
   title: 'feedback alignment',
   about: 'feedback alignment: errors go down through fixed random weights',
+  unlocks: false,
   heeds: { synthetic: false, lambda: false },
 
   // B_i for the layers above the first, whose input needs no gradient.
@@ -43,6 +44,7 @@ export const directFeedbackAlignment: LearningRule<Feedback> = {
   title: 'direct feedback',
   about:
     'direct feedback alignment: the output error goes straight to each layer through fixed random weights',
+  unlocks: false,
   heeds: { synthetic: false, lambda: false },
 
   createModels: (gpu, { hidden, layers, classes }, _, random) =>

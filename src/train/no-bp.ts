@@ -10,6 +10,7 @@ export const noBackprop: LearningRule = {
   name: 'no-bp',
   title: 'no backprop',
   about: 'only the output layer learns',
+  unlocks: false,
   heeds: { synthetic: false, lambda: false },
 
   createModels: () => [],

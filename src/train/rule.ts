@@ -50,6 +50,11 @@ export interface LearningRule<M extends SideModel = SideModel> {
   readonly title: string;
   /** What it is, in a phrase, for `--help`. */
   readonly about: string;
+  /**
+   * Whether a hidden layer is updated without waiting for the backward pass of the layers above it. Pipelined backprop
+   * is none: it stands for a pipeline, but here each of its steps goes all the way up and down.
+   */
+  readonly unlocks: boolean;
   /** Which options beside the common ones it heeds. */
   readonly heeds: {
     /** Those of synthetic-gradient models: its first models are such, one for each hidden layer. */

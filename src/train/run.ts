@@ -1,4 +1,5 @@
 import type { ResidentDataset } from '../data/resident-dataset.ts';
+import { InputError } from '../errors.ts';
 import { Evaluator, type Score } from './evaluate.ts';
 import { CHUNK_LIMIT, type Chunk, type StepResults, type Trainer } from './trainer.ts';
 
@@ -126,12 +127,23 @@ class Pace {
  * Trains for a number of steps, with evaluations in between and scores at the end. Training time is measured from the
  * first submit after an evaluation to the last result before the next; evaluations are outside the clock.
  *
- * Never throws for what happens in the run: an interruption, a loss that is not finite or a device that is lost ends
- * it, and the result holds what was done until then.
+ * @throws InputError for a number of steps that is none, or a trainer that has done steps already. Never throws for
+ *   what happens in the run: an interruption, a loss that is not finite or a device that is lost ends it, and the
+ *   result holds what was done until then.
  */
 export async function run(trainer: Trainer, data: ResidentDataset, options: RunOptions): Promise<RunResult> {
   const { gpu, net } = trainer;
   const { steps, evalEvery, signal, pause } = options;
+  for (const [name, value] of Object.entries({ steps, evalEvery, 'pause.every': pause?.every ?? 1 })) {
+    if (!Number.isInteger(value) || value < 1) {
+      throw new InputError(`${name}: expected a whole number of steps from 1 on, found ${value}`);
+    }
+  }
+  if (trainer.submitted > 0) {
+    throw new InputError(
+      `run: expected a trainer that has done no step yet, found one that has done ${trainer.submitted}`,
+    );
+  }
   const curve: CurvePoint[] = [];
   const clock = new Clock();
   let done = 0;

@@ -56,6 +56,7 @@ export function syntheticRule({
   return {
     ...parts,
     context,
+    unlocks: true,
     heeds: { synthetic: true, lambda: true, ...heeds },
     // Model i learns when layer i + 1 sends it a target.
     modelsOf: (i) => (i > 0 ? [i - 1] : []),

@@ -10,6 +10,7 @@ import { Plan } from '../gpu/plan.ts';
 import { type PendingReadback, ReadbackPool } from '../gpu/readback.ts';
 import { checkFits } from '../nn/limits.ts';
 import { Mlp, type MlpShape } from '../nn/mlp.ts';
+import { checkOptions } from './check-options.ts';
 import { LOSS_LABEL, recordAdvance } from './loss.ts';
 import { Optimizer, type OptimizerName } from './optimizer.ts';
 import type { LearningRule, RuleOptions, SideModel } from './rule.ts';
@@ -81,6 +82,9 @@ export interface WorkDone extends UpdateCounts {
   readonly macs: number;
 }
 
+/** How many trainers there have been, to tell them apart. */
+let trainers = 0;
+
 /** Steps that one upload and one submit may hold. */
 export const CHUNK_LIMIT = 256;
 
@@ -128,6 +132,8 @@ export class Trainer {
   readonly #order: BatchOrder;
   readonly #pool: ReadbackPool;
   readonly #ownsNet: boolean;
+  // What this trainer's chunks take says nothing of another's.
+  readonly #kind = `train ${++trainers}`;
   readonly #schedule: UpdateSchedule;
   #failure: NonFiniteError | undefined;
   #submitted = 0;
@@ -150,6 +156,7 @@ export class Trainer {
           `but the data ${data.dataset.name} has ${inputs} features and ${classes} classes`,
       );
     }
+    checkOptions(options, layers);
     this.gpu = gpu;
     this.options = options;
     this.shape = { inputs, hidden, layers, classes };
@@ -206,7 +213,7 @@ export class Trainer {
    *   DeviceLostError, OutOfMemoryError.
    */
   async results({ first, count, readback, rows, events }: Chunk): Promise<StepResults> {
-    const [losses, correct, flag, step] = await readback.read(`train ${count}`);
+    const [losses, correct, flag, step] = await readback.read(`${this.#kind} x ${count}`);
     // A chunk behind the one that failed did nothing: it tells the same story again.
     if (this.#failure) throw this.#failure;
     if (new Uint32Array(flag!)[0] !== 0) {

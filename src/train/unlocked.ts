@@ -18,6 +18,7 @@ export const unlocked: LearningRule<GradientModel | InputModel> = {
   name: 'unlocked',
   title: 'complete unlock',
   about: 'synthetic gradients and synthetic inputs: forward and update unlocked',
+  unlocks: true,
   heeds: { synthetic: true, lambda: false },
 
   createModels: (gpu, shape, options, random) => [

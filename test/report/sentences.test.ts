@@ -94,13 +94,13 @@ it('a gain beyond that is not all from skipped updates', () => {
   );
 });
 
-it('a few updates that are missing explain no large gain', () => {
+it('a few updates that are missing are told, and explain no gain', () => {
   // The delay line of 4 layers, until the first gradients have come: 6 + 4 + 2 updates.
   expect(sentence(updating('bp', 1000, 200_000), updating('delayed-bp', 1200, 199_988))).toMatch(
-    /is 1\.20 times as fast as one of backprop; the gain is more than 0\.01 % fewer updates explain \(/,
+    /every layer updated in every step by both, but for a few; the gain is not from skipped updates/,
   );
   expect(sentence(updating('bp', 1000, 200_000), updating('delayed-bp', 990, 199_988))).toMatch(
-    /; no speed-up here, though updates are skipped \(/,
+    /every layer updated in every step by both, but for a few; no speed-up here \(/,
   );
 });
 
@@ -113,19 +113,23 @@ it('with updates skipped by both, a gain is not called one from unlocking', () =
   expect(found).not.toContain('every layer');
 });
 
-it.each(['dfa', 'fa', 'dgl', 'delayed-bp'])(
-  '%s has no synthetic gradients, and no words of them',
-  (method) => {
-    const same = { macsPerStep: 200e6 };
-    const faster = sentence(run('bp', 1000), run(method, 1500, same));
-    const slower = sentence(run('bp', 1000), run(method, 700, same));
-    const lighter = sentence(run('bp', 1000), run(method, 1500, { macsPerStep: 150e6 }));
-    expect(faster).toMatch(/; the gain is not from skipped updates, since nothing is skipped \(/);
-    expect(slower).toMatch(/; no speed-up here \(/);
-    expect(lighter).toMatch(/; nothing is skipped, and there is less to compute \(/);
-    for (const text of [faster, slower, lighter]) expect(text).not.toMatch(/unlock|synthetic/);
-  },
-);
+it('dgl unlocks without synthetic gradients', () => {
+  const same = { macsPerStep: 200e6 };
+  const found = sentence(run('bp', 1000, same), run('dgl', 1500, same));
+  expect(found).toMatch(/; the gain is from unlocking, since nothing is skipped/);
+  expect(found).not.toMatch(/synthetic/i);
+});
+
+it.each(['dfa', 'fa', 'delayed-bp'])('%s has no synthetic gradients, and no words of them', (method) => {
+  const same = { macsPerStep: 200e6 };
+  const faster = sentence(run('bp', 1000), run(method, 1500, same));
+  const slower = sentence(run('bp', 1000), run(method, 700, same));
+  const lighter = sentence(run('bp', 1000), run(method, 1500, { macsPerStep: 150e6 }));
+  expect(faster).toMatch(/; the gain is not from skipped updates, since nothing is skipped \(/);
+  expect(slower).toMatch(/; no speed-up here \(/);
+  expect(lighter).toMatch(/; nothing is skipped, and there is less to compute \(/);
+  for (const text of [faster, slower, lighter]) expect(text).not.toMatch(/unlock|synthetic/);
+});
 
 it('a mixture with the true gradient waits for it, so that nothing is unlocked', () => {
   const mixed = (method: string, speed: number) =>

@@ -167,7 +167,7 @@ export function agreementSection(groups: readonly Group[], name: Namer): Section
     id: 'agreement',
     title: 'Gradient agreement',
     about:
-      'How the synthetic gradient that a hidden layer learns from compares with the true one, on a training batch. Points are means over seeds, bars and bands the range.',
+      'How the synthetic gradient of a hidden layer compares with the true one, on a training batch passed through the whole network. (With lambda above 0 the layer learns from a mixture of the two; in a complete unlock, from synthesised inputs.) Points are means over seeds, bars and bands the range.',
     blocks,
     ...(blocks.length === 0 && {
       missing:

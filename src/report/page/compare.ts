@@ -1,30 +1,20 @@
+import {
+  computesLess,
+  EQUAL,
+  isUnlocked as isUnlockedRule,
+  SHORT,
+  updatesEvery,
+  updatesFewer,
+} from '../claims.ts';
 import { percent, significant } from '../numbers.ts';
 import type { Group } from './groups.ts';
 import { type Summary, standing } from './statistics.ts';
 
-/** Times closer to each other than this share are called equal: runs on a busy machine differ by more. */
-export const EQUAL = 0.03;
-
-/** Seconds of training below which start-up and chance weigh more than what is compared. */
-const SHORT = 1;
-
-/** Share of all layer updates above which a method counts as one that skips nothing: first steps may lack some. */
-const ALL_UPDATES = 0.95;
-
-/**
- * Rules under which a hidden layer's update does not wait for the backward pass of the layers above it. Delayed
- * backprop is none: it stands for a pipeline, but here each of its steps goes all the way up and down.
- */
-const UNLOCKED = new Set(['dni', 'cdni', 'bisong', 'unlocked', 'dgl']);
-
-/** Rules that learn from synthetic gradients. */
-export const SYNTHETIC = ['cdni', 'bisong', 'dni', 'unlocked'];
-
 /** Whether a group's layers are unlocked: with a share of the true gradient mixed in, they wait for it after all. */
-export const isUnlocked = (g: Group): boolean => UNLOCKED.has(g.method) && g.variant.lambda === undefined;
+export const isUnlocked = (g: Group): boolean => isUnlockedRule(g.method, Number(g.variant.lambda ?? 0));
 
 /** Whether every layer is updated in every step, as far as the counts tell. */
-export const updatesAll = (g: Group): boolean => g.updatesPerStep.mean >= ALL_UPDATES * g.layers;
+export const updatesAll = (g: Group): boolean => updatesEvery(g.updatesPerStep.mean, g.layers);
 
 /** What is to be said of a difference beside the difference itself. */
 export function spreadNote(a: Group, b: Group, of: (g: Group) => Summary): string {
@@ -85,7 +75,7 @@ function reason(other: Group, bp: Group): string {
   const work = other.macsPerStep.mean / bp.macsPerStep.mean;
   const [mine, its] = [other.updatesPerStep.mean, bp.updatesPerStep.mean];
   if (shortest < SHORT) return `Less than ${SHORT} s of training is too short to tell why.`;
-  const skipping = mine < ALL_UPDATES * its;
+  const skipping = updatesFewer(mine, its);
   if (ratio < 1 && differs(other, bp)) {
     if (skipping) {
       const each = slowness(timeRatio(other, bp, (g) => g.secondsPerLayerUpdate));
@@ -98,7 +88,7 @@ function reason(other: Group, bp: Group): string {
       return `Both skip updates (${plain(mine)} and ${plain(its)} layers a step are updated), so the gain is not from skipping more.`;
     if (!isUnlocked(other))
       return 'Every layer is updated in every step by both, and this rule unlocks no layer here: the gain is neither from unlocking nor from skipped updates.';
-    if (work < 1 - EQUAL)
+    if (computesLess(work))
       return `Every layer is updated in every step by both, but with ${plain(work)} times the multiply-adds: the gain may be from less work, not from unlocking.`;
     return `Every layer is updated in every step by both, with ${plain(work)} times the multiply-adds: the gain is from unlocking.`;
   }

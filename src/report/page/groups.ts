@@ -67,10 +67,13 @@ const UNSAID: Readonly<Record<string, unknown>> = { optimizer: 'adam', lambda: 0
 const isVariant = (name: string): boolean => /^sg[A-Z]/.test(name) || name === 'lambda';
 
 /** Whether a method heeds an option; methods that are not known are taken to. */
-function heeds(method: string, name: string): boolean {
+function heeds(method: string, name: string, { sgHidden = null }: BenchConfig): boolean {
   const rule = rules.get(method);
   if (!rule || !isVariant(name)) return true;
   if (name === 'lambda') return rule.heeds.lambda;
+  // A linear predictor has no width.
+  if (name === 'sgWidth')
+    return rule.heeds.synthetic && (sgHidden === null ? rule.heeds.width === true : sgHidden > 0);
   // These are of all models beside the network, the others of synthetic-gradient models alone.
   return name === 'sgLr' || name === 'sgWarmup' ? rule.modelsOf !== undefined : rule.heeds.synthetic;
 }
@@ -82,7 +85,7 @@ function optionsOf(method: string, config: BenchConfig, keep: (name: string) => 
     ([name, value]) =>
       !ASIDE.has(name) &&
       keep(name) &&
-      heeds(method, name) &&
+      heeds(method, name, config) &&
       value !== undefined &&
       value !== null &&
       value !== UNSAID[name] &&

@@ -1,10 +1,10 @@
+import { hasSyntheticGradients } from '../claims.ts';
 import {
   accuracySentence,
   againstBackprop,
   confoundSentence,
   differs,
   plain,
-  SYNTHETIC,
   slowness,
   timeRatio,
 } from './compare.ts';
@@ -37,9 +37,9 @@ function main(set: readonly Group[]): Group[] {
 /** The paper's tables: time and accuracy of each method, one table for each number of steps and device. */
 export function resultsSection(groups: readonly Group[], name: Namer): Section {
   const blocks = experiments(groups).map((set) => {
-    const paper = PAPER_TABLES.get(set[0]!.steps);
-    const scaled =
-      paper === undefined && unlikePaper(set).length > 0 ? 'Not a table of the paper' : undefined;
+    const asPaper = unlikePaper(set).length === 0;
+    const paper = asPaper ? PAPER_TABLES.get(set[0]!.steps) : undefined;
+    const scaled = asPaper ? undefined : 'Not a table of the paper';
     const title = [paper ?? scaled, headline(set, groups)].filter((part) => part !== undefined).join(': ');
     const columns = ['training', 'step', 'trainAccuracy', 'testAccuracy'] as const;
     const table = groupTable(name(`table-results-${set[0]!.steps}-steps`), title, set, columns);
@@ -55,7 +55,9 @@ export function resultsSection(groups: readonly Group[], name: Namer): Section {
         : ['There is no run of backprop in the same experiment, so that nothing can be said of gains.'];
     return { table, sentences: [...compared, ...alone, ...caveats(set, { times: true })] };
   });
-  const lacking = [...PAPER_TABLES].filter(([steps]) => !groups.some((g) => g.steps === steps));
+  const lacking = [...PAPER_TABLES].filter(
+    ([steps]) => !groups.some((g) => g.steps === steps && unlikePaper([g]).length === 0),
+  );
   const needed = lacking.map(
     ([steps, paper]) => `${paper} (\`syngrad sweep --experiment bisong-${steps / 1000}k\`)`,
   );
@@ -82,7 +84,7 @@ export function confoundSection(groups: readonly Group[], name: Namer): Section 
       const skipping = bps.find((g) => g.p === SKIPPING) ?? bps.filter((g) => g.p < 1).at(-1);
       if (!bp || !skipping) continue;
       const pairs = same
-        .filter((g) => g.p === 1 && SYNTHETIC.includes(g.method))
+        .filter((g) => g.p === 1 && hasSyntheticGradients(g.method))
         .flatMap((sg) => {
           const other = sibling(same, sg, sg.method, { p: skipping.p });
           return other ? [[sg, other] as const] : [];
@@ -137,7 +139,7 @@ function goalSentence(rows: readonly Group[]): string {
 export function summary(groups: readonly Group[]): string[] {
   return experiments(groups).flatMap((set) => {
     const pairs = main(set).flatMap((g) => {
-      const bp = SYNTHETIC.includes(g.method) && g.p === 1 ? sibling(set, g, 'bp') : undefined;
+      const bp = hasSyntheticGradients(g.method) && g.p === 1 ? sibling(set, g, 'bp') : undefined;
       return bp ? [{ g, bp, ratio: timeRatio(g, bp) }] : [];
     });
     const best = pairs.sort((a, b) => a.ratio - b.ratio)[0];

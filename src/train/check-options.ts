@@ -1,0 +1,29 @@
+import { InputError } from '../errors.ts';
+import { MOST_LAYERS } from './events.ts';
+import type { TrainOptions } from './trainer.ts';
+
+/**
+ * Refuses what no training can be done with, whoever asks for it: the command line or a program.
+ *
+ * @throws InputError that names the option, what was expected and what was found.
+ */
+export function checkOptions(options: TrainOptions, layers: number): void {
+  const { learningRate, sgLearningRate, updateProbability: p = 1, lambda = 0, sgWarmup = 0 } = options;
+  const refuse = (name: string, expected: string, found: unknown) => {
+    throw new InputError(`${name}: expected ${expected}, found ${String(found)}`);
+  };
+  if (!Number.isInteger(layers) || layers < 2 || layers > MOST_LAYERS) {
+    refuse('layers', `a whole number from 2 to ${MOST_LAYERS}`, layers);
+  }
+  for (const [name, rate] of Object.entries({
+    learningRate,
+    sgLearningRate: sgLearningRate ?? learningRate,
+  })) {
+    if (!(Math.fround(rate) > 0) || !Number.isFinite(Math.fround(rate))) {
+      refuse(name, 'a positive number that float32 can hold', rate);
+    }
+  }
+  if (!(p > 0 && p <= 1)) refuse('updateProbability', 'a number above 0 and up to 1', p);
+  if (!(lambda >= 0 && lambda <= 1)) refuse('lambda', 'a number from 0 to 1', lambda);
+  if (!Number.isInteger(sgWarmup) || sgWarmup < 0) refuse('sgWarmup', 'a whole number of steps', sgWarmup);
+}
