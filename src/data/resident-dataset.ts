@@ -12,9 +12,14 @@ export class ResidentDataset {
   /** @throws InputError when the device has no buffer of the size of the training set. */
   constructor(gpu: Gpu, dataset: Dataset) {
     this.dataset = dataset;
-    this.train = new ResidentSamples(gpu, 'data.train', dataset.train);
-    this.validation = new ResidentSamples(gpu, 'data.validation', dataset.validation);
-    this.test = new ResidentSamples(gpu, 'data.test', dataset.test);
+    const parts = gpu.allOrNothing(() => ({
+      train: new ResidentSamples(gpu, 'data.train', dataset.train),
+      validation: new ResidentSamples(gpu, 'data.validation', dataset.validation),
+      test: new ResidentSamples(gpu, 'data.test', dataset.test),
+    }));
+    this.train = parts.train;
+    this.validation = parts.validation;
+    this.test = parts.test;
   }
 
   destroy(): void {

@@ -46,12 +46,16 @@ export class Mlp {
     const random = new Random(seed);
     this.gpu = gpu;
     this.shape = shape;
-    this.hidden = Array.from({ length: layers - 1 }, (_, i) => {
-      const label = `layer${i + 1}`;
-      return new HiddenLayer(gpu, label, i === 0 ? inputs : hidden, hidden, random.fork(label));
+    const made = gpu.allOrNothing(() => {
+      const below = Array.from({ length: layers - 1 }, (_, i) => {
+        const label = `layer${i + 1}`;
+        return new HiddenLayer(gpu, label, i === 0 ? inputs : hidden, hidden, random.fork(label));
+      });
+      const label = `layer${layers}`;
+      return { below, top: new OutputLayer(gpu, label, hidden, classes, random.fork(label)) };
     });
-    const label = `layer${layers}`;
-    this.output = new OutputLayer(gpu, label, hidden, classes, random.fork(label));
+    this.hidden = made.below;
+    this.output = made.top;
   }
 
   get parameters(): readonly Parameter[] {

@@ -37,7 +37,7 @@ interface Pass {
 export class Evaluator {
   readonly samples: number;
   readonly #gpu: Gpu;
-  readonly #passes: Pass[] = [];
+  readonly #passes: Pass[];
   // What this evaluator's batches take says nothing of another's.
   readonly #number = ++evaluators;
 
@@ -47,9 +47,13 @@ export class Evaluator {
     this.samples = Math.min(limit, data.count);
     const whole = Math.floor(this.samples / BATCH);
     const rest = this.samples % BATCH;
-    if (whole > 0) this.#passes.push(recordPass(gpu, net, data, { first: 0, batch: BATCH, times: whole }));
-    if (rest > 0)
-      this.#passes.push(recordPass(gpu, net, data, { first: whole * BATCH, batch: rest, times: 1 }));
+    const cuts = [
+      { first: 0, batch: BATCH, times: whole },
+      { first: whole * BATCH, batch: rest, times: Math.min(1, rest) },
+    ];
+    this.#passes = gpu.allOrNothing(() =>
+      cuts.filter(({ times }) => times > 0).map((cut) => recordPass(gpu, net, data, cut)),
+    );
   }
 
   /** Waits for the device; not to be called while a training chunk is under way. */
