@@ -82,9 +82,6 @@ export interface WorkDone extends UpdateCounts {
   readonly macs: number;
 }
 
-/** About how many multiply-adds a CPU driver could do in the time that a dispatch costs by itself. */
-const DISPATCH_MACS = 200_000;
-
 /** How many trainers there have been, to tell them apart. */
 let trainers = 0;
 
@@ -99,8 +96,6 @@ export interface Chunk {
   /** The batches, kept until it is known that all losses were finite. */
   readonly rows: Uint32Array;
   readonly events: readonly Events[];
-  /** Chunks of one kind take about as long. */
-  readonly kind: string;
 }
 
 /** The network, the models beside it, and the step of a rule recorded on them. */
@@ -202,18 +197,13 @@ export class Trainer {
     });
     const events = steps.map((step) => step.events);
     const readback = this.plan.submitAndRead(events, this.#pool);
-    const before = this.work;
     for (const set of events) {
       const { dispatches, macs } = this.plan.workOf(set);
       this.#dispatches += dispatches;
       this.#macs += macs;
     }
-    // Steps that leave something out differ in what they take: only chunks of about as much work, within a tenth,
-    // are expected to take as long.
-    const amount = this.#macs - before.macs + DISPATCH_MACS * (this.#dispatches - before.dispatches);
-    const kind = `${this.#kind}: 2^${Math.round(8 * Math.log2(amount)) / 8} multiply-adds`;
     this.#submitted += count;
-    return { first, count, readback, rows, events, kind };
+    return { first, count, readback, rows, events };
   }
 
   /**
@@ -222,8 +212,8 @@ export class Trainer {
    * @throws NonFiniteError when the loss of one of its steps, or of one before, was not finite;
    *   DeviceLostError, OutOfMemoryError.
    */
-  async results({ first, count, readback, rows, events, kind }: Chunk): Promise<StepResults> {
-    const [losses, correct, flag, step] = await readback.read(kind);
+  async results({ first, count, readback, rows, events }: Chunk): Promise<StepResults> {
+    const [losses, correct, flag, step] = await readback.read(`${this.#kind} x ${count}`);
     // A chunk behind the one that failed did nothing: it tells the same story again.
     if (this.#failure) throw this.#failure;
     if (new Uint32Array(flag!)[0] !== 0) {
