@@ -22,14 +22,7 @@ export interface SweepListener extends Pick<BenchListener, 'onProgress'> {
 /** How a cell is trained. */
 const trainOptions = ({ method, config }: SweepCell): TrainOptions => optionsOf(rules.get(method)!, config);
 
-/** How a cell's kernels are checked: with every part of the step at work from the first step on. */
-const checkOptions = (cell: SweepCell): TrainOptions => ({
-  ...trainOptions(cell),
-  updateProbability: 1,
-  sgWarmup: 0,
-});
-
-/** The same for cells whose steps run the same kernels on the same shapes: one check is enough for all of them. */
+/** Equal for cells whose steps run the same kernels on the same shapes: one check is enough for all of them. */
 function checkKey(cell: SweepCell): string {
   // Left out is what a step reads from its table, or what decides how often its parts are run.
   const { rule, seed, learningRate, lrDrops, updateProbability, sgLearningRate, sgWarmup, ...shape } =
@@ -64,7 +57,7 @@ export async function runSweep(
     const key = checkKey(cell);
     const known = checks.get(key);
     if (known) return known;
-    const result = await checkMethod(gpu, data, checkOptions(all.find((each) => checkKey(each) === key)!));
+    const result = await checkMethod(gpu, data, trainOptions(all.find((each) => checkKey(each) === key)!));
     if (!result.passed) {
       throw new CheckFailedError(
         `kernels fail their check on ${gpu.info.name}, so that nothing more was timed:\n${result.failures.join('\n')}`,

@@ -25,6 +25,7 @@ export function configOf(options: RunOptions, dataset: Dataset): BenchConfig & R
   if (options.diagnose === 'every')
     throw new InputError("--diagnose: expected a number of steps behind 'every', found none");
   const { presetNote, ...preset } = presets[options.preset]!;
+  // The preset first, for the order in which the note names what was changed.
   const own = { ...preset, ...AXES, ...preset };
   const given: Partial<typeof own> = Object.fromEntries(
     Object.entries(options).filter(([name, value]) => name in own && value !== undefined),

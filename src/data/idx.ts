@@ -163,7 +163,7 @@ function parse(path: string, file: Uint8Array, wantedRank: number | undefined): 
     const how = file.length < total ? 'truncated' : 'over-long';
     throw fault(
       path,
-      `${total} bytes (a ${headerBytes}-byte header and ${shape})`,
+      `${total} bytes (a header of ${headerBytes} and ${shape})`,
       `a file ${how} at ${file.length} bytes`,
     );
   }

@@ -89,14 +89,14 @@ test('too short for a header', async () => {
 });
 
 test('truncated and over-long', async () => {
-  const expected = 'FILE: expected 40 bytes (a 16-byte header and 2 x 3 x 4), found a file';
+  const expected = 'FILE: expected 40 bytes (a header of 16 and 2 x 3 x 4), found a file';
   await refuses(images.subarray(0, 16), `${expected} truncated at 16 bytes`);
   await refuses(images.subarray(0, 39), `${expected} truncated at 39 bytes`);
   await refuses(Buffer.concat([images, Buffer.of(0)]), `${expected} over-long at 41 bytes`);
   await refuses(gzipSync(images.subarray(0, 39)), `${expected} truncated at 39 bytes`);
   await refuses(
     idx([2 ** 31, 2 ** 31, 2 ** 31], []),
-    'FILE: expected 9.903520314283042e+27 bytes (a 16-byte header and ' +
+    'FILE: expected 9.903520314283042e+27 bytes (a header of 16 and ' +
       '2147483648 x 2147483648 x 2147483648), found a file truncated at 16 bytes',
   );
 });
