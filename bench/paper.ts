@@ -22,6 +22,8 @@ import { provenance } from './provenance.ts';
 export interface BenchListener {
   /** The configuration suits the data and the device; the checks come next. */
   onStart?(): void;
+  /** A method has not the schedule that was asked for: what it has instead, and why. */
+  onOtherSchedule?(method: string, schedule: string, because: string): void;
   onCheck?(check: CheckRecord): void;
   onRunStart?(method: string): void;
   onProgress?(method: string, progress: Progress): void;
@@ -55,6 +57,8 @@ export function optionsOf(rule: LearningRule, asked: BenchConfig): TrainOptions 
     optimizer: config.optimizer,
     updateProbability: config.updateProbability,
     lambda: rule.heeds.lambda ? config.lambda : 0,
+    schedule: config.schedule,
+    waveStages: config.waveStages,
     synthetic: {
       hidden: config.sgHidden ?? undefined,
       width: config.sgWidth ?? undefined,
@@ -64,6 +68,10 @@ export function optionsOf(rule: LearningRule, asked: BenchConfig): TrainOptions 
     ...(hasModels && { sgLearningRate: config.sgLr ?? undefined, sgWarmup: config.sgWarmup }),
   };
 }
+
+/** The schedule as records name it: the wave of one dispatch is another than that of three. */
+export const scheduleOf = ({ schedule, options }: Trainer): string =>
+  schedule === 'wave' && options.waveStages === 1 ? 'wave-1' : schedule;
 
 function runRecord(
   trainer: Trainer,
@@ -77,7 +85,9 @@ function runRecord(
   const stepsPerSecond = result.trainSeconds > 0 ? result.steps / result.trainSeconds : 0;
   return {
     method: rule.name,
-    schedule: 'layered',
+    schedule: scheduleOf(trainer),
+    ...(trainer.because && { scheduleNote: trainer.because }),
+    ...(trainer.driver.staleness && { staleness: trainer.driver.staleness }),
     seed,
     status: result.status,
     error: result.error?.message ?? null,
@@ -166,9 +176,15 @@ export async function benchmark(
   let error: Error | undefined;
   try {
     // Once at full size, as checks may be smaller: what does not fit is refused before anything is done.
-    for (const rule of methods) new Trainer(gpu, data, optionsOf(rule, config)).destroy();
+    const others: [string, string, string][] = [];
+    for (const rule of methods) {
+      const trainer = new Trainer(gpu, data, optionsOf(rule, config));
+      if (trainer.because) others.push([rule.name, trainer.schedule, trainer.because]);
+      trainer.destroy();
+    }
     await gpu.idle();
     listener.onStart?.();
+    for (const [method, schedule, because] of others) listener.onOtherSchedule?.(method, schedule, because);
     for (const rule of methods) {
       if (signal?.aborted) break;
       const check = await checkMethod(gpu, data, optionsOf(rule, config));

@@ -15,6 +15,8 @@ export const AXES: RuleAxes = {
   sgLr: null,
   sgWarmup: 0,
   diagnose: null,
+  schedule: 'layered',
+  waveStages: 3,
 };
 
 /** The network, batch, and optimiser of Bisong 2017, section 3. */

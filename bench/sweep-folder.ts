@@ -23,7 +23,7 @@ const asJson = (value: unknown): unknown => JSON.parse(JSON.stringify(value));
  * Writes a file whole or not at all, whatever happens to the process or the machine: it is on the disk before it gets
  * its name.
  */
-async function writeDurably(path: string, value: unknown): Promise<void> {
+export async function writeDurably(path: string, value: unknown): Promise<void> {
   const beside = `${path}.${process.pid}.tmp`;
   try {
     const file = await open(beside, 'w');

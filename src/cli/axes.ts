@@ -2,6 +2,7 @@ import { InputError } from '../errors.ts';
 import type { BenchConfig, RuleAxes } from '../report/record.ts';
 import type { LearningRule } from '../train/rule.ts';
 import { rules } from '../train/rules.ts';
+import { hasWave } from '../train/schedules/choose.ts';
 
 type Config = BenchConfig & RuleAxes;
 
@@ -47,6 +48,13 @@ const AXES: readonly Axis[] = [
     off: 0,
     needs: MODELS,
     heeds: (rule) => rule.modelsOf !== undefined,
+  },
+  {
+    option: '--wave-stages',
+    name: 'waveStages',
+    off: 3,
+    needs: 'a method that has a wave, and --schedule wave or best',
+    heeds: (rule, { schedule }) => (schedule === 'wave' || schedule === 'best') && hasWave(rule),
   },
   { option: '--diagnose', name: 'diagnose', off: null, needs: SYNTHETIC, heeds: synthetic },
 ];

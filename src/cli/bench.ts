@@ -11,6 +11,7 @@ import { prepareFolder, writeRecord } from '../report/folder.ts';
 import type { BenchConfig, RuleAxes } from '../report/record.ts';
 import { ratioSentences } from '../report/sentences.ts';
 import { resultTable } from '../report/table.ts';
+import type { ScheduleWish } from '../train/schedules/driver.ts';
 import { checkAxes, partialAxes } from './axes.ts';
 import { stopOnInterrupt } from './interrupt.ts';
 import type { RunOptions } from './options.ts';
@@ -21,12 +22,16 @@ import { progressListener } from './progress.ts';
  *
  * @throws InputError for options that contradict each other, or that none of the methods heeds.
  */
-export function configOf(options: RunOptions, dataset: Dataset): BenchConfig & RuleAxes {
+export function configOf(
+  options: RunOptions,
+  dataset: Dataset,
+  schedule: ScheduleWish = 'best',
+): BenchConfig & RuleAxes {
   if (options.diagnose === 'every')
     throw new InputError("--diagnose: expected a number of steps behind 'every', found none");
   const { presetNote, ...preset } = presets[options.preset]!;
   // The preset first, for the order in which the note names what was changed.
-  const own = { ...preset, ...AXES, ...preset };
+  const own = { ...preset, ...AXES, schedule, ...preset };
   const given: Partial<typeof own> = Object.fromEntries(
     Object.entries(options).filter(([name, value]) => name in own && value !== undefined),
   );

@@ -7,7 +7,9 @@ import { DeviceLostError, OutOfMemoryError } from '../gpu/gpu.ts';
 import { bench } from './bench.ts';
 import { devices } from './devices.ts';
 import { addRunOptions, methods, type RunOptions } from './options.ts';
+import { addProfileCommand } from './profile.ts';
 import { addReportCommand } from './report.ts';
+import { addSuiteCommands } from './suites.ts';
 import { addSweepCommand } from './sweep.ts';
 
 /** What the user can do something about is told without a stack trace; all but failed checks in one sentence. */
@@ -30,7 +32,7 @@ async function main(): Promise<number> {
     .exitOverride()
     .configureOutput({ outputError: (text, write) => write(oneLine(text)) });
 
-  addRunOptions(program.command('bench'))
+  const benchmark = addRunOptions(program.command('bench'))
     .description(
       "the paper's benchmark: every method trained in turn and timed, after its kernels are checked",
     )
@@ -42,6 +44,9 @@ async function main(): Promise<number> {
     .action(async (options: RunOptions) => {
       code = await bench(options);
     });
+  addSuiteCommands(benchmark, (result) => {
+    code = result;
+  });
   addRunOptions(program.command('train'))
     .description('trains by one method')
     .addOption(
@@ -62,6 +67,9 @@ async function main(): Promise<number> {
     .action(async (options: { json?: boolean }) => {
       code = await devices(options);
     });
+  addProfileCommand(program, (result) => {
+    code = result;
+  });
   addReportCommand(program, (result) => {
     code = result;
   });

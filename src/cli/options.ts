@@ -3,6 +3,7 @@ import { presets } from '../../bench/presets.ts';
 import { InputError } from '../errors.ts';
 import { OPTIMIZERS, type OptimizerName } from '../train/optimizer.ts';
 import { rules } from '../train/rules.ts';
+import { SCHEDULES, type ScheduleWish } from '../train/schedules/driver.ts';
 
 /** What the options of `bench` and `train` have been read to; absent ones come from the preset. */
 export interface RunOptions {
@@ -24,6 +25,8 @@ export interface RunOptions {
   readonly sgOutput?: 'linear' | 'sigmoid';
   readonly sgLr?: number;
   readonly sgWarmup?: number;
+  readonly schedule?: ScheduleWish;
+  readonly waveStages?: 1 | 3;
   readonly evalEvery?: number;
   /** `every` where the number behind it is missing. */
   readonly diagnose?: number | 'every';
@@ -121,7 +124,8 @@ export const methods =
 const preset = (text: string): string =>
   word('--preset', Object.fromEntries(Object.keys(presets).map((name) => [name, name])))(text);
 
-function nonEmpty(option: string): (text: string) => string {
+/** Reads a text that says something. */
+export function nonEmpty(option: string): (text: string) => string {
   return (text) => {
     if (text.trim() === '') throw new InputError(`${option}: expected some text, found none`);
     return text;
@@ -179,6 +183,26 @@ export function addRuleOptions(command: Command): Command {
     );
 }
 
+/** Adds the options that say how a step is divided into dispatches. */
+export function addScheduleOptions(command: Command): Command {
+  const wishes = Object.fromEntries([...SCHEDULES, 'best'].map((name) => [name, name])) as Record<
+    string,
+    ScheduleWish
+  >;
+  return command
+    .option(
+      '--schedule <name>',
+      'layered: a kernel for each formula; fused: whole layers in a dispatch; wave: all layers at once; ' +
+        'best: the last of them that a method has',
+      word('--schedule', wishes),
+    )
+    .option(
+      '--wave-stages <n>',
+      'dispatches of a step of the wave: 3, or 1 with layers and predictors some steps behind; 3 by default',
+      word('--wave-stages', { 1: 1, 3: 3 } as Record<string, 1 | 3>),
+    );
+}
+
 /** Each method in a line, for `--help`. */
 export const methodsHelp = (): string =>
   ['', 'Methods:', ...[...rules.values()].map(({ name, about }) => `  ${name.padEnd(12)}${about}`)].join(
@@ -200,7 +224,7 @@ export function addRunOptions(command: Command): Command {
     .option('--lr <rate>', 'learning rate', learningRate('--lr'))
     .option('--lr-drops <steps>', 'divide the learning rate by 10 at these steps, or none', drops)
     .option('--seed <n>', 'of initialisation, shuffle and draws of updates', whole('--seed', 0, 2 ** 32 - 1));
-  return addRuleOptions(command)
+  return addScheduleOptions(addRuleOptions(command))
     .option('--eval-every <n>', 'steps between evaluations', whole('--eval-every', 1, MOST))
     .option('--data <dir>', 'four IDX files, gzipped or not; MNIST by default', nonEmpty('--data'))
     .option(

@@ -26,6 +26,7 @@ export function progressListener(
   terminal?: NodeJS.WriteStream,
 ): BenchListener & { stop(): void } {
   const checks: BenchListener = {
+    onOtherSchedule: (method, schedule, because) => say(`${titleOf(method)} runs ${schedule}: ${because}`),
     onCheck: ({ method, dispatches, tensors, shape }) =>
       say(
         `checked ${titleOf(method)}: what its ${dispatches} dispatches write (${tensors} tensors) agrees with float64 ` +

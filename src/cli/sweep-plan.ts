@@ -203,7 +203,8 @@ export function planSweep(request: SweepRequest, dataset: Dataset): SweepManifes
     const set = Object.fromEntries(Object.entries(point.set).map(([each, value]) => [keyOf(each), value]));
     // With all methods, as what one of them does not heed may be meant for another.
     const all = { ...common, ...lengths, ...set, preset: presetName, methods: [...options.methods], seed };
-    const config = configOf(all as RunOptions, dataset);
+    // Layered unless asked for otherwise: cells are compared, and not all of a grid's may have fused kernels.
+    const config = configOf(all as RunOptions, dataset, 'layered');
     for (const phrase of partialAxes(config)) partial.add(phrase);
     return { ...point, config: { ...config, preset: name ?? presetName, methods: [method] } };
   });

@@ -54,6 +54,21 @@ export class ResidentSamples {
     this.#labels = tensorFrom(gpu, `${label}.labels`, [Math.ceil(count / 4)], packRows(labels, 1, count));
   }
 
+  /** The samples as packed bytes, (count, ceil(features / 4)) words; undefined of data that are floats. */
+  get bytes(): Tensor | undefined {
+    return this.#bytes ? this.#values : undefined;
+  }
+
+  /** The labels, four to a word. */
+  get labels(): Tensor {
+    return this.#labels;
+  }
+
+  /** What a value is multiplied by. */
+  get scale(): number {
+    return this.#scale;
+  }
+
   /** Records the gathering of a step's batch of B rows. */
   gather(plan: Plan, B: number, { rows, step }: BatchSource): Batch {
     const I = this.features;

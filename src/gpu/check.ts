@@ -97,7 +97,7 @@ export async function checkDispatches(gpu: Gpu, dispatches: readonly Dispatch[])
       before[name] = await content(dispatch.tensors[name]!);
     submitAlone(gpu, dispatch);
 
-    const expected = kernel.spec.twin(params, before);
+    const expected = kernel.spec.twin(params, before, kernel.constants);
     for (const [name, access] of Object.entries(kernel.spec.buffers)) {
       if (access === 'read') continue;
       const want = expected[name];

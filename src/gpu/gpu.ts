@@ -2,7 +2,7 @@ import { InputError } from '../errors.ts';
 import type { AdapterInfo } from './adapters.ts';
 import { compileKernel, type Kernel, type KernelSpec } from './kernel.ts';
 import type { Constants } from './shader.ts';
-import { Waiter } from './wait.ts';
+import { patiently } from './wait.ts';
 
 /** The device went away in mid-run (driver reset, unplugged, destroyed). */
 export class DeviceLostError extends Error {
@@ -13,6 +13,9 @@ export class DeviceLostError extends Error {
 export class OutOfMemoryError extends Error {
   override name = 'OutOfMemoryError';
 }
+
+/** What commands are recorded with. */
+export type CommandEncoder = GPUCommandEncoder;
 
 const mebibytes = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
 
@@ -27,7 +30,6 @@ export class Gpu {
   readonly info: AdapterInfo;
   /** Buffers alive now, and their bytes. */
   readonly alive = { buffers: 0, bytes: 0 };
-  readonly #waiter: Waiter;
   readonly #kernels = new Map<KernelSpec, Map<string, Kernel>>();
   readonly #buffers = new Set<GPUBuffer>();
   readonly #lost: Promise<never>;
@@ -40,7 +42,6 @@ export class Gpu {
     this.device = device;
     this.info = info;
     this.#keep = keep;
-    this.#waiter = new Waiter(info.kind === 'cpu');
     device.onuncapturederror = ({ error }) => {
       const OutOfMemory = (globalThis as { GPUOutOfMemoryError?: typeof GPUOutOfMemoryError })
         .GPUOutOfMemoryError;
@@ -64,6 +65,13 @@ export class Gpu {
   /** True on a driver that runs kernels on the CPU: such a device takes the kernels' CPU forms. */
   get isCpu(): boolean {
     return this.info.kind === 'cpu';
+  }
+
+  /** Lanes of a subgroup, where the device has subgroups and they are all of one size. */
+  get subgroupSize(): number | undefined {
+    const { subgroupMinSize, subgroupMaxSize } = this.device.adapterInfo;
+    const known = this.device.features.has('subgroups') && subgroupMinSize === subgroupMaxSize;
+    return known ? subgroupMinSize : undefined;
   }
 
   /** What the device allows. */
@@ -164,18 +172,14 @@ export class Gpu {
     }
   }
 
-  /**
-   * Waits until all work submitted so far is done. On a CPU driver the thread sleeps for about as long as such work
-   * took the last time (`kind` tells sorts of work apart), because a pending promise makes Dawn for Node spin a core
-   * that the kernels could use.
-   */
-  async idle(kind?: string): Promise<void> {
-    await this.#waiter.wait(kind, () => this.until(this.device.queue.onSubmittedWorkDone()));
+  /** Waits until all work submitted so far is done; on a CPU driver the thread leaves the cores to the kernels. */
+  async idle(): Promise<void> {
+    await patiently(this.isCpu, this.until(this.device.queue.onSubmittedWorkDone()));
   }
 
-  /** Maps a staging buffer and copies its content out; `expected` milliseconds are slept through first on a CPU. */
-  async readStaging(staging: GPUBuffer, bytes: number, kind?: string): Promise<ArrayBuffer> {
-    await this.#waiter.wait(kind, () => this.until(staging.mapAsync(GPUMapMode.READ, 0, bytes)));
+  /** Maps a staging buffer and copies its content out. */
+  async readStaging(staging: GPUBuffer, bytes: number): Promise<ArrayBuffer> {
+    await patiently(this.isCpu, this.until(staging.mapAsync(GPUMapMode.READ, 0, bytes)));
     const copy = staging.getMappedRange(0, bytes).slice(0);
     staging.unmap();
     return copy;

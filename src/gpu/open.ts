@@ -14,7 +14,7 @@ export interface OpenOptions {
 }
 
 /** Dawn's toggles for timed runs, and true timestamps (they are rounded to 65,536 ns by default). */
-const FAST = [
+export const FAST = [
   'enable-dawn-features=skip_validation,disable_robustness,disable_workgroup_init',
   'disable-dawn-features=timestamp_quantization',
 ];
@@ -28,13 +28,18 @@ const FAST = [
 export async function openDevice({ adapter: wanted, fast = false }: OpenOptions = {}): Promise<Gpu> {
   const found = await chooseAdapter({ adapter: wanted, flags: fast ? FAST : [] });
   const { gpu, adapter } = await found.request();
-  const { maxBufferSize, maxStorageBufferBindingSize } = adapter.limits;
-  const features = (['timestamp-query'] as const).filter((f) => adapter.features.has(f));
+  const { maxBufferSize, maxStorageBufferBindingSize, maxComputeWorkgroupStorageSize } = adapter.limits;
+  // The kernels' CPU forms that pass numbers from lane to lane need subgroups; nothing else does.
+  const wanting = [
+    'timestamp-query',
+    ...(found.info.kind === 'cpu' ? (['subgroups'] as const) : []),
+  ] as const;
+  const features = wanting.filter((f) => adapter.features.has(f));
   try {
     const device = await adapter.requestDevice({
       label: 'syngrad',
       requiredFeatures: features,
-      requiredLimits: { maxBufferSize, maxStorageBufferBindingSize },
+      requiredLimits: { maxBufferSize, maxStorageBufferBindingSize, maxComputeWorkgroupStorageSize },
     });
     return new Gpu(device, found.info, gpu);
   } catch (error) {

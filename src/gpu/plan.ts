@@ -159,6 +159,12 @@ export class Plan {
     pass.end();
   }
 
+  /** The dispatches that a step with these events runs. */
+  runBy(events: Events): Dispatch[] {
+    const { needs } = this;
+    return this.dispatches.filter((_, i) => runsIn(needs[i]!, events));
+  }
+
   /** Encodes and submits the plan, in one submit: `steps` times, or once for each set of events. */
   submit(steps: number | readonly Events[] = 1): void {
     this.gpu.submit(this.label, (encoder) => this.encode(encoder, steps));

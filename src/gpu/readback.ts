@@ -4,7 +4,7 @@ import type { Gpu } from './gpu.ts';
 /** A copy of a pool's tensors under way to the host. */
 export interface PendingReadback {
   /** The tensors' contents, in the pool's order. To be called once. */
-  read(kind?: string): Promise<ArrayBuffer[]>;
+  read(): Promise<ArrayBuffer[]>;
   /** Gives the staging memory back without waiting. */
   cancel(): void;
 }
@@ -46,8 +46,8 @@ export class ReadbackPool {
       offset += source.size;
     }
     return {
-      read: async (kind) => {
-        const all = await this.#gpu.readStaging(staging, this.#total, kind);
+      read: async () => {
+        const all = await this.#gpu.readStaging(staging, this.#total);
         this.#free.push(staging);
         let start = 0;
         return this.#sources.map(({ size }) => {

@@ -1,31 +1,30 @@
+/** Milliseconds that a nap is at least and at most, and its share of the time waited so far. */
+const NAP = { least: 0.1, most: 20, share: 0.03 };
+
+const cell = typeof SharedArrayBuffer === 'undefined' ? undefined : new Int32Array(new SharedArrayBuffer(4));
+
 /**
- * Waiting for the device without getting in its way.
+ * Awaits what the device promises without getting in its way.
  *
- * While any WebGPU promise is pending, Dawn's Node binding spins the JavaScript thread. On a driver that runs kernels
- * on the CPU, that takes a core from them. There the thread sleeps for most of the time such work took before, and
- * only then awaits. On a GPU nothing is slept through.
+ * While any WebGPU promise is pending, Dawn's Node binding spins the JavaScript thread. On a driver that runs kernels on
+ * the CPU (`naps`), that takes a core from them, which makes them up to twice as slow. There the thread naps between two
+ * looks at the promise. A nap is a share of the time waited so far, so that nothing is noticed later than by that share.
  */
-export class Waiter {
-  readonly #sleeps: boolean;
-  readonly #expected = new Map<string, number>();
-  readonly #cell =
-    typeof SharedArrayBuffer === 'undefined' ? undefined : new Int32Array(new SharedArrayBuffer(4));
-
-  constructor(sleeps: boolean) {
-    this.#sleeps = sleeps;
+export async function patiently<T>(naps: boolean, promise: Promise<T>): Promise<T> {
+  if (!naps || cell === undefined) return promise;
+  let pending = true;
+  const settled = () => {
+    pending = false;
+  };
+  promise.then(settled, settled);
+  const began = performance.now();
+  // What is settled already is not slept for.
+  await new Promise((resolve) => setImmediate(resolve));
+  while (pending) {
+    const nap = NAP.share * (performance.now() - began);
+    Atomics.wait(cell, 0, 0, Math.min(NAP.most, Math.max(NAP.least, nap)));
+    // Lets Dawn look whether the work is done.
+    await new Promise((resolve) => setImmediate(resolve));
   }
-
-  /** Awaits `work()`; `kind` names work that takes about the same time at each call (none: no sleep). */
-  async wait<T>(kind: string | undefined, work: () => Promise<T>): Promise<T> {
-    if (!this.#sleeps || kind === undefined || this.#cell === undefined) return work();
-    const began = performance.now();
-    const expected = this.#expected.get(kind);
-    if (expected !== undefined && expected > 2) Atomics.wait(this.#cell, 0, 0, 0.9 * expected);
-    const result = await work();
-    // What it took includes the sleep, so work that has become faster is noticed a tenth at a time; work that has
-    // become slower is believed a tenth at a time, since to sleep too short costs only a little spinning.
-    const took = performance.now() - began;
-    this.#expected.set(kind, expected === undefined ? took : Math.min(took, 1.1 * expected + 1));
-    return result;
-  }
+  return promise;
 }

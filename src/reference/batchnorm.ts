@@ -54,7 +54,7 @@ export function batchnormStats(
 }
 
 /** old + momentum (now - old), and how far three roundings and an error of `now` can take it. */
-function movingAverage(old: number, now: number, dNow: number, momentum: number): [number, number] {
+export function movingAverage(old: number, now: number, dNow: number, momentum: number): [number, number] {
   const value = old + momentum * (now - old);
   return [
     value,

@@ -10,10 +10,14 @@ export interface Bounded {
 /** Tensors as the twins see them: floats widened to float64, integers as they are. */
 export type Numbers = Float64Array | Uint32Array;
 
-/** A kernel's computation in float64: from its params and buffers (before the dispatch) to what it writes. */
+/**
+ * A kernel's computation in float64: from its params and buffers (before the dispatch) to what it writes. `constants`
+ * are the numbers that the shader was compiled with, for what depends on them: results that come in tiles.
+ */
 export type Twin<P extends string = string, B extends string = string> = (
   params: Readonly<Record<P, number>>,
   buffers: Readonly<Record<B, Numbers>>,
+  constants: Readonly<Record<string, number>>,
 ) => Partial<Record<B, Bounded>>;
 
 /**

@@ -51,7 +51,7 @@ export async function prepareFolder(folder: string): Promise<() => void> {
 }
 
 /** Writes a file whole or not at all: beside its place first, then moved there. */
-async function writeWhole(path: string, text: string): Promise<void> {
+export async function writeWhole(path: string, text: string): Promise<void> {
   const beside = `${path}.${process.pid}.tmp`;
   try {
     await writeFile(beside, text);

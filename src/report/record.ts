@@ -3,6 +3,7 @@ import type { Diagnosis } from '../train/diagnose.ts';
 import type { Score } from '../train/evaluate.ts';
 import type { OptimizerName } from '../train/optimizer.ts';
 import type { CurvePoint } from '../train/run.ts';
+import type { ScheduleWish, Staleness } from '../train/schedules/driver.ts';
 
 /** Version of the record's schema. Fields are added under the same number, and none is renamed or removed. */
 export const SCHEMA_VERSION = 1;
@@ -25,6 +26,10 @@ export interface RuleAxes {
   readonly sgWarmup: number;
   /** Steps between two looks at the synthetic gradients; null is never. */
   readonly diagnose: number | null;
+  /** How steps are divided into dispatches; what a method has instead, where it has none such, is in its run. */
+  readonly schedule: ScheduleWish;
+  /** Dispatches of a step of the wave. */
+  readonly waveStages: 1 | 3;
 }
 
 /** What a benchmark was asked to do; as on the command line. The axes are absent in records older than they are. */
@@ -74,7 +79,12 @@ export interface CheckRecord {
 /** One method, trained once. */
 export interface RunRecord {
   readonly method: string;
+  /** `layered`, `fused`, `wave`, or `wave-1`, the wave of one dispatch. */
   readonly schedule: string;
+  /** Why that is not the schedule that was asked for; absent where it is. */
+  readonly scheduleNote?: string;
+  /** By how many steps the schedule is behind the serial order; absent where it is not. */
+  readonly staleness?: Staleness;
   readonly seed: number;
   readonly status: 'finished' | 'interrupted' | 'failed';
   /** Why it failed, else null. */

@@ -21,9 +21,6 @@ const BATCH = 500;
 /** Batches in one submit, so that an evaluation can be interrupted and never keeps the device busy for long. */
 const BATCHES_A_SUBMIT = 10;
 
-/** How many evaluators there have been, to tell them apart. */
-let evaluators = 0;
-
 interface Pass {
   readonly plan: Plan;
   readonly batch: number;
@@ -38,8 +35,6 @@ export class Evaluator {
   readonly samples: number;
   readonly #gpu: Gpu;
   readonly #passes: Pass[];
-  // What this evaluator's batches take says nothing of another's.
-  readonly #number = ++evaluators;
 
   /** On the first `limit` samples, or on all. */
   constructor(gpu: Gpu, net: Mlp, data: ResidentSamples, limit = data.count) {
@@ -66,7 +61,7 @@ export class Evaluator {
       for (let done = 0; done < pass.times; done += BATCHES_A_SUBMIT) {
         const count = Math.min(BATCHES_A_SUBMIT, pass.times - done);
         pass.plan.submit(count);
-        await this.#gpu.idle(`evaluate ${this.#number}: ${count} x ${pass.batch}`);
+        await this.#gpu.idle();
       }
       // A batch's row holds its mean loss, so it counts as often as it has samples.
       for (const mean of new Float32Array(await this.#gpu.read(pass.losses.buffer)))

@@ -69,11 +69,9 @@ export class Optimizer {
       }
     }
   }
+}
 
-  /** The row of a step table for the t-th update (counted from 1) at a learning rate. */
-  row(learningRate: number, t: number): UpdateRow {
-    return this.name === 'adam'
-      ? adamCorrection(learningRate, t, ADAM)
-      : { stepSize: learningRate, epsHat: 0 };
-  }
+/** The row of a step table for an optimizer's t-th update (counted from 1) at a learning rate. */
+export function updateRow(optimizer: OptimizerName, learningRate: number, t: number): UpdateRow {
+  return optimizer === 'adam' ? adamCorrection(learningRate, t, ADAM) : { stepSize: learningRate, epsHat: 0 };
 }

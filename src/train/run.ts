@@ -214,11 +214,13 @@ async function segment(
 ): Promise<number> {
   const flying: Chunk[] = [];
   let before = clock.seconds;
+  const { uploadSteps } = trainer.driver;
+  const next = (left: number) => (uploadSteps ? Math.min(uploadSteps, left) : pace.next(left));
   const more = () => trainer.submitted < until && !signal?.aborted;
   try {
     while (more() || flying.length > 0) {
       while (more() && flying.length < IN_FLIGHT)
-        flying.push(trainer.submit(pace.next(until - trainer.submitted)));
+        flying.push(trainer.submit(next(until - trainer.submitted)));
       const chunk = flying.shift()!;
       const results = await trainer.results(chunk);
       const now = clock.seconds;

@@ -47,9 +47,12 @@ export interface SyntheticRuleParts {
   readonly heeds?: Partial<LearningRule['heeds']>;
 }
 
+/** What models are conditioned on unless a rule says otherwise: the labels (B). */
+export const labelContext = ({ batch }: ContextSource): Tensor => batch.labels;
+
 /** A learning rule by synthetic gradients, with models of one's own. */
 export function syntheticRule({
-  context = ({ batch }) => batch.labels,
+  context = labelContext,
   heeds,
   ...parts
 }: SyntheticRuleParts): LearningRule<GradientModel> {

@@ -3,18 +3,21 @@ import { Random } from '../data/random.ts';
 import type { ResidentDataset } from '../data/resident-dataset.ts';
 import { InputError } from '../errors.ts';
 import type { CheckReport } from '../gpu/check.ts';
-import { firstNonFinite } from '../gpu/finite.ts';
 import type { Gpu } from '../gpu/gpu.ts';
 import type { Events } from '../gpu/liveness.ts';
-import { Plan } from '../gpu/plan.ts';
-import { type PendingReadback, ReadbackPool } from '../gpu/readback.ts';
+import type { Plan } from '../gpu/plan.ts';
+import type { Tiles } from '../kernels/tiles.ts';
 import { checkFits } from '../nn/limits.ts';
 import { Mlp, type MlpShape } from '../nn/mlp.ts';
 import { checkOptions } from './check-options.ts';
-import { LOSS_LABEL, recordAdvance } from './loss.ts';
-import { Optimizer, type OptimizerName } from './optimizer.ts';
+import type { OptimizerName } from './optimizer.ts';
 import type { LearningRule, RuleOptions, SideModel } from './rule.ts';
-import { StepTable } from './step-table.ts';
+import { chooseSchedule } from './schedules/choose.ts';
+import type { Encode, ScheduleName, ScheduleWish, StepDriver, StepReadback } from './schedules/driver.ts';
+import type { FormName } from './schedules/forms.ts';
+import { LayeredDriver } from './schedules/layered.ts';
+import { PackedDriver } from './schedules/packed.ts';
+import type { StepInputs } from './step-table.ts';
 import { type UpdateCounts, UpdateSchedule } from './update-schedule.ts';
 
 /** What is trained, and how. */
@@ -40,6 +43,14 @@ export interface TrainOptions {
   readonly sgWarmup?: number | undefined;
   readonly lambda?: number | undefined;
   readonly synthetic?: RuleOptions['synthetic'] | undefined;
+  /** How a step is divided into dispatches, where the rule and the sizes allow it; `layered` by default. */
+  readonly schedule?: ScheduleWish | undefined;
+  /** Dispatches of a step of the wave: 3, or 1 with everything staler. 3 by default. */
+  readonly waveStages?: 1 | 3 | undefined;
+  /** The form of the fused kernels; the one that suits the device by default. */
+  readonly forms?: FormName | undefined;
+  /** Constants of the fused kernels; what the table of tiles says by default. */
+  readonly tiles?: Tiles | undefined;
 }
 
 /** What some steps in a row have measured on their own batches. */
@@ -82,9 +93,6 @@ export interface WorkDone extends UpdateCounts {
   readonly macs: number;
 }
 
-/** How many trainers there have been, to tell them apart. */
-let trainers = 0;
-
 /** Steps that one upload and one submit may hold. */
 export const CHUNK_LIMIT = 256;
 
@@ -92,7 +100,7 @@ export const CHUNK_LIMIT = 256;
 export interface Chunk {
   readonly first: number;
   readonly count: number;
-  readonly readback: PendingReadback;
+  readonly readback: StepReadback;
   /** The batches, kept until it is known that all losses were finite. */
   readonly rows: Uint32Array;
   readonly events: readonly Events[];
@@ -100,19 +108,17 @@ export interface Chunk {
 
 /** The network, the models beside it, and the step of a rule recorded on them. */
 function buildStep(gpu: Gpu, data: ResidentDataset, options: TrainOptions, shape: MlpShape, given?: Mlp) {
-  const { rule, batchSize, seed, synthetic = {}, lambda = 0 } = options;
+  const { rule, batchSize, seed, synthetic = {}, lambda = 0, optimizer = 'adam' } = options;
   const ruleOptions: RuleOptions = { synthetic, lambda };
   const net = given ?? new Mlp(gpu, shape, seed);
   const models = rule.createModels(gpu, shape, ruleOptions, new Random(seed).fork('models'));
-  const table = new StepTable(gpu, CHUNK_LIMIT, batchSize);
-  const plan = new Plan(gpu, rule.name);
-  const batch = data.train.gather(plan, batchSize, table);
-  const optimizer = new Optimizer(options.optimizer ?? 'adam', table);
-  rule.record({ plan, net, batch, optimizer, metrics: table, models, options: ruleOptions });
-  recordAdvance(plan, table);
-  const schedule = new UpdateSchedule(options, shape, optimizer, table.events);
-  const pool = new ReadbackPool(gpu, rule.name, [table.losses, table.correct, table.flag, table.step]);
-  return { net, models, table, plan, schedule, pool };
+  const { packed, ...choice } = chooseSchedule({ gpu, options, shape, data: data.train, models });
+  const parts = {
+    ...{ gpu, rule, net, models, data: data.train, batchSize, optimizer },
+    ...{ options: ruleOptions, capacity: CHUNK_LIMIT, tiles: options.tiles },
+  };
+  const driver = packed ? new PackedDriver(parts, packed, options.forms) : new LayeredDriver(parts);
+  return { net, models, choice, driver, schedule: new UpdateSchedule(options, shape, driver.events) };
 }
 
 /**
@@ -127,14 +133,14 @@ export class Trainer {
   readonly shape: MlpShape;
   readonly net: Mlp;
   readonly models: readonly SideModel[];
-  readonly plan: Plan;
-  readonly table: StepTable;
+  /** How the steps are divided into dispatches. */
+  readonly schedule: ScheduleName;
+  /** Why that is not the schedule that was asked for, where it is another. */
+  readonly because: string | undefined;
+  readonly driver: StepDriver;
   readonly #order: BatchOrder;
-  readonly #pool: ReadbackPool;
   readonly #ownsNet: boolean;
-  // What this trainer's chunks take says nothing of another's.
-  readonly #kind = `train ${++trainers}`;
-  readonly #schedule: UpdateSchedule;
+  readonly #updates: UpdateSchedule;
   #failure: NonFiniteError | undefined;
   #submitted = 0;
   #dispatches = 0;
@@ -166,10 +172,15 @@ export class Trainer {
     const parts = gpu.allOrNothing(() => buildStep(gpu, data, options, this.shape, net));
     this.net = parts.net;
     this.models = parts.models;
-    this.plan = parts.plan;
-    this.table = parts.table;
-    this.#schedule = parts.schedule;
-    this.#pool = parts.pool;
+    this.driver = parts.driver;
+    this.schedule = parts.choice.schedule;
+    this.because = parts.choice.because;
+    this.#updates = parts.schedule;
+  }
+
+  /** What is recorded: a step or, of a wave, a tick in which each layer is at a batch of its own. */
+  get plan(): Plan {
+    return this.driver.plan;
   }
 
   /** Steps submitted so far. */
@@ -179,7 +190,7 @@ export class Trainer {
 
   /** What the steps submitted so far have done. */
   get work(): WorkDone {
-    return { ...this.#schedule.counts, dispatches: this.#dispatches, macs: this.#macs };
+    return { ...this.#updates.counts, dispatches: this.#dispatches, macs: this.#macs };
   }
 
   /** Settles when every kernel is compiled. */
@@ -187,22 +198,30 @@ export class Trainer {
     return this.plan.ready();
   }
 
-  /** Submits the next `count` steps in one go. Await {@link Trainer.results} in the same order. */
-  submit(count: number): Chunk {
+  /** What the host decides about the next `count` steps. */
+  #inputs(count: number, all = false): StepInputs & { readonly events: readonly Events[] } {
     const first = this.#submitted;
-    const steps = Array.from({ length: count }, (_, i) => this.#schedule.next(first + i));
-    const rows = this.table.fill(count, {
+    const steps = Array.from({ length: count }, (_, i) => this.#updates.next(first + i, all));
+    this.#submitted += count;
+    return {
+      events: steps.map((step) => step.events),
       batch: (out, offset) => this.#order.next(out, offset),
       update: (event, i) => steps[i]!.row(event),
-    });
-    const events = steps.map((step) => step.events);
-    const readback = this.plan.submitAndRead(events, this.#pool);
-    for (const set of events) {
-      const { dispatches, macs } = this.plan.workOf(set);
-      this.#dispatches += dispatches;
-      this.#macs += macs;
-    }
-    this.#submitted += count;
+    };
+  }
+
+  /**
+   * Submits the next `count` steps in one go, encoded as the plan does unless `encode` says otherwise. Await
+   * {@link Trainer.results} in the same order.
+   */
+  submit(count: number, encode?: Encode): Chunk {
+    const first = this.#submitted;
+    const inputs = this.#inputs(count);
+    const { events } = inputs;
+    const { rows, readback } = this.driver.submit(first, inputs, events, encode);
+    const { dispatches, macs } = this.driver.work(events);
+    this.#dispatches += dispatches;
+    this.#macs += macs;
     return { first, count, readback, rows, events };
   }
 
@@ -212,54 +231,30 @@ export class Trainer {
    * @throws NonFiniteError when the loss of one of its steps, or of one before, was not finite;
    *   DeviceLostError, OutOfMemoryError.
    */
-  async results({ first, count, readback, rows, events }: Chunk): Promise<StepResults> {
-    const [losses, correct, flag, step] = await readback.read(`${this.#kind} x ${count}`);
+  async results({ first, readback, rows, events }: Chunk): Promise<StepResults> {
+    const { losses, correct, failed } = await readback.read();
     // A chunk behind the one that failed did nothing: it tells the same story again.
     if (this.#failure) throw this.#failure;
-    if (new Uint32Array(flag!)[0] !== 0) {
-      this.#failure = await this.#explainNonFinite(first, new Uint32Array(step!)[0]!, rows);
+    if (failed !== undefined) {
+      const tensor = await this.driver.explain(failed, rows);
+      this.#failure = new NonFiniteError(this.options.rule.name, first + failed, tensor ?? 'loss.loss');
       throw this.#failure;
     }
-    return {
-      first,
-      losses: new Float32Array(losses!).slice(0, count),
-      correct: new Uint32Array(correct!).slice(0, count),
-      measured: events.map((set) => this.plan.runs(LOSS_LABEL, set)),
-    };
-  }
-
-  /** Runs the failed step once more (the flag keeps the parameters as they are) and names what is not finite. */
-  async #explainNonFinite(first: number, row: number, rows: Uint32Array): Promise<NonFiniteError> {
-    const { batchSize, rule } = this.options;
-    await this.gpu.idle();
-    this.table.fill(1, {
-      batch: (out) => out.set(rows.subarray(row * batchSize, (row + 1) * batchSize)),
-      update: () => ({ stepSize: 0, epsHat: 1 }),
-    });
-    const held = [...this.net.parameters, ...this.models.flatMap((m) => m.parameters)].map((p) => p.value);
-    const tensor = await firstNonFinite(this.gpu, held, this.plan.dispatches);
-    return new NonFiniteError(rule.name, first + row, tensor ?? 'loss.loss');
+    return { first, losses, correct, measured: events.map((set) => this.driver.measures(set)) };
   }
 
   /**
-   * Runs one step, a dispatch at a time, and compares everything each dispatch writes with its float64 twin.
-   * It is a step like any other: the next one goes on from it.
+   * Runs a step, or of a wave as many as it takes until all layers are at work, and compares all that each dispatch of
+   * one writes with its float64 twin. They are steps like any other: the next one goes on from them.
    */
-  async check(): Promise<CheckReport> {
-    const step = this.#schedule.next(this.#submitted++, true);
-    this.table.fill(1, {
-      batch: (out, offset) => this.#order.next(out, offset),
-      update: (event) => step.row(event),
-    });
-    await this.ready();
-    return this.plan.encodeChecked();
+  check(): Promise<CheckReport> {
+    const first = this.#submitted;
+    return this.driver.check(first, this.#inputs(this.driver.checkSteps, true));
   }
 
   /** Releases the plan, the models, and the network if it is the trainer's own. */
   destroy(): void {
-    this.plan.destroy();
-    this.table.destroy();
-    this.#pool.destroy();
+    this.driver.destroy();
     if (this.#ownsNet) this.net.destroy();
     for (const model of this.models) {
       for (const { value, gradient } of model.parameters) {

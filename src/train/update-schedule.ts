@@ -2,8 +2,8 @@ import { Random } from '../data/random.ts';
 import { ALL_EVENTS, type Events } from '../gpu/liveness.ts';
 import type { MlpShape } from '../nn/mlp.ts';
 import { eventSet, hasEvent, layerEvent, MOST_LAYERS, modelEvent } from './events.ts';
-import type { Optimizer } from './optimizer.ts';
-import { learningRateAt } from './schedule.ts';
+import { learningRateAt } from './learning-rate.ts';
+import { type OptimizerName, updateRow } from './optimizer.ts';
 import type { UpdateRow } from './step-table.ts';
 import type { TrainOptions } from './trainer.ts';
 
@@ -35,7 +35,7 @@ export class UpdateSchedule {
   readonly everything: boolean;
   readonly #options: TrainOptions;
   readonly #shape: MlpShape;
-  readonly #optimizer: Optimizer;
+  readonly #optimizer: OptimizerName;
   readonly #updating: readonly number[];
   readonly #draws: Random;
   readonly #times = new Map<number, number>();
@@ -44,10 +44,10 @@ export class UpdateSchedule {
   #idleSteps = 0;
 
   /** @param updating the events that a step of the rule has when nothing is left out */
-  constructor(options: TrainOptions, shape: MlpShape, optimizer: Optimizer, updating: readonly number[]) {
+  constructor(options: TrainOptions, shape: MlpShape, updating: readonly number[]) {
     this.#options = options;
     this.#shape = shape;
-    this.#optimizer = optimizer;
+    this.#optimizer = options.optimizer ?? 'adam';
     this.#updating = updating;
     this.#draws = new Random(options.seed).fork('updates');
     const { rule, updateProbability = 1, sgWarmup = 0 } = options;
@@ -67,7 +67,7 @@ export class UpdateSchedule {
       if (!hasEvent(events, event)) continue;
       const t = (this.#times.get(event) ?? 0) + 1;
       this.#times.set(event, t);
-      rows.set(event, this.#optimizer.row(this.#learningRate(event, step), t));
+      rows.set(event, updateRow(this.#optimizer, this.#learningRate(event, step), t));
       if (event < MOST_LAYERS) this.#layerUpdates++;
     }
     this.#steps++;

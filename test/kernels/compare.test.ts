@@ -111,7 +111,7 @@ describe('kernels that are wrong', () => {
 
   it('a sum that misses one row fails, seed 32', async () => {
     const [B, F] = [257, 3];
-    const spec = disguised(columnSum, (p, t) => columnSum.twin({ ...p, B: p.B - 1 }, t));
+    const spec = disguised(columnSum, (p, t, c) => columnSum.twin({ ...p, B: p.B - 1 }, t, c));
     const contents = { x: normals(new Random(32), B * F), total: unwritten(F) };
     await expect(expectTwin(device.gpu, spec, { B, F }, contents)).rejects.toThrow(
       '3 of 3 elements of total',
@@ -140,8 +140,8 @@ describe('kernels that are wrong', () => {
       const n = 5;
       const x = plan.own(tensorFrom(device.gpu, 'x', [n], Float32Array.of(1, -2, 3, -4, 5)));
       const [y, dX, again] = ['y', 'dX', 'again'].map((label) => plan.tensor(label, [n]));
-      const wrong = disguised(reluBackward, (p, t) =>
-        reluBackward.twin(p, { ...t, dY: t.dY.map((v) => -v) }),
+      const wrong = disguised(reluBackward, (p, t, c) =>
+        reluBackward.twin(p, { ...t, dY: t.dY.map((v) => -v) }, c),
       );
       plan.dispatch(reluForward, { label: 'first', params: { n }, tensors: { x, y: y! } });
       plan.dispatch(wrong, { label: 'second', params: { n }, tensors: { y: y!, dY: x, dX: dX! } });

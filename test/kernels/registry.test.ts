@@ -1,11 +1,12 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, type TestContext } from 'vitest';
 import type { KernelSpec } from '../../src/gpu/kernel.ts';
+import type { Constants } from '../../src/gpu/shader.ts';
 import { kernels } from '../../src/kernels/index.ts';
 import type { Bounded } from '../../src/reference/twin.ts';
-import { smallCases } from '../support/cases.ts';
+import { type Case, smallCases } from '../support/cases.ts';
 import { useDevice } from '../support/device.ts';
 import { expectTwin, runKernel } from '../support/kernel.ts';
 
@@ -19,8 +20,8 @@ const written = (spec: KernelSpec): string[] =>
 function withWrongTwin(spec: KernelSpec, tensor: string, index: number): KernelSpec {
   return {
     ...spec,
-    twin: (params, buffers) => {
-      const result = { ...(spec.twin(params, buffers) as Record<string, Bounded>) };
+    twin: (params, buffers, constants) => {
+      const result = { ...(spec.twin(params, buffers, constants) as Record<string, Bounded>) };
       const { value, bound } = result[tensor]!;
       const moved = value.slice();
       // Further than twice the bound, so that the kernel's own error cannot bring it back in; an exact result is moved by 1.
@@ -29,6 +30,14 @@ function withWrongTwin(spec: KernelSpec, tensor: string, index: number): KernelS
       return result;
     },
   };
+}
+
+/** The constants of a case on this device. */
+function constantsOf({ constants = {}, subgroups }: Case, context: TestContext): Constants {
+  if (!subgroups) return constants;
+  const LANES = device.gpu.subgroupSize;
+  if (LANES !== 4 && LANES !== 8) return context.skip('it needs subgroups of 4 or 8 lanes');
+  return { ...constants, LANES };
 }
 
 describe('every kernel of the registry, seed 2024', () => {
@@ -42,6 +51,7 @@ describe('every kernel of the registry, seed 2024', () => {
     const texts = files.map((file) => readFileSync(join(folder, file), 'utf8')).join('\n');
     const rooms = ['adam', 'batchnorm', 'bias', 'gather', 'label-rows', 'matmul', 'metrics', 'relu'];
     rooms.push('softmax-xent', 'squared-error', 'sigmoid', 'mix', 'delay', 'sgd');
+    rooms.push('peaks', 'matmul-ladder', 'overhead', 'fused');
     const names = new Map<unknown, string>();
     for (const room of rooms) {
       const specs: Record<string, unknown> = await import(`../../src/kernels/${room}.ts`);
@@ -52,26 +62,31 @@ describe('every kernel of the registry, seed 2024', () => {
   });
 
   describe.each(kernels.map((spec) => [spec.file, spec] as const))('%s', (file, spec) => {
-    const { params, contents } = cases[file]!;
+    const small = cases[file]!;
+    const { params, contents } = small;
 
-    it('equals its twin', async () => {
-      await expectTwin(device.gpu, spec, params, contents);
+    it('equals its twin', async (context) => {
+      await expectTwin(device.gpu, spec, params, contents, constantsOf(small, context));
     });
 
-    it('writes only what its spec says that it writes', async () => {
-      const after = await runKernel(device.gpu, spec, params, contents);
+    it('writes only what its spec says that it writes', async (context) => {
+      const after = await runKernel(device.gpu, spec, params, contents, constantsOf(small, context));
       for (const [name, access] of Object.entries(spec.buffers)) {
         if (access === 'read') expect(after[name], name).toEqual(contents[name]);
       }
     });
 
-    it.each(written(spec))('fails when one element of %s is not what the twin says', async (tensor) => {
-      const n = contents[tensor]!.length;
-      const run = expectTwin(device.gpu, withWrongTwin(spec, tensor, n >> 1), params, contents);
-      await expect(run).rejects.toThrow(
-        `1 of ${n} elements of ${tensor} are out of bound; the worst is [${n >> 1}]`,
-      );
-    });
+    it.for(written(spec))(
+      'fails when one element of %s is not what the twin says',
+      async (tensor, context) => {
+        const n = contents[tensor]!.length;
+        const wrong = withWrongTwin(spec, tensor, n >> 1);
+        const run = expectTwin(device.gpu, wrong, params, contents, constantsOf(small, context));
+        await expect(run).rejects.toThrow(
+          `1 of ${n} elements of ${tensor} are out of bound; the worst is [${n >> 1}]`,
+        );
+      },
+    );
 
     it('has a cost that is counted in whole, non-negative numbers', () => {
       expect(Number.isInteger(spec.bytes(params))).toBe(true);

@@ -98,7 +98,7 @@ describe('a device that is lost', () => {
       gpu.device.destroy();
       await expect(underWay).rejects.toThrow(DeviceLostError);
       await expect(gpu.idle()).rejects.toThrow(DeviceLostError);
-      await expect(gpu.idle('step')).rejects.toThrow(DeviceLostError);
+      await expect(gpu.idle()).rejects.toThrow(DeviceLostError);
       await expect(gpu.read(buffer)).rejects.toThrow(DeviceLostError);
       expect(() => gpu.check()).toThrow(/^the device was lost: ./);
       // It stays lost, unlike other faults, which are told once.

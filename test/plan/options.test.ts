@@ -1,4 +1,4 @@
-import { beforeAll, describe, expect, it, vi } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { makeDataset } from '../../src/data/dataset.ts';
 import { Random } from '../../src/data/random.ts';
 import { ResidentDataset } from '../../src/data/resident-dataset.ts';
@@ -83,20 +83,4 @@ describe('a program that asks for what cannot be is told in one sentence', () =>
     );
     trainer.destroy();
   });
-});
-
-it('how long one trainer waits says nothing of another', async () => {
-  const waits = vi.spyOn(device.gpu, 'readStaging');
-  try {
-    for (const name of ['bp', 'no-bp']) {
-      const trainer = new Trainer(device.gpu, data, options({ rule: rules.get(name)! }));
-      await trainer.results(trainer.submit(2));
-      trainer.destroy();
-    }
-    const [first, second] = waits.mock.calls.map(([, , kind]) => kind);
-    expect(first).toBeDefined();
-    expect(second).not.toBe(first);
-  } finally {
-    waits.mockRestore();
-  }
 });

@@ -3,9 +3,8 @@ import { Random } from '../../src/data/random.ts';
 import { ALL_EVENTS, type Events } from '../../src/gpu/liveness.ts';
 import { adamCorrection } from '../../src/reference/adam.ts';
 import { eventSet, hasEvent, layerEvent, MOST_LAYERS, modelEvent } from '../../src/train/events.ts';
-import { ADAM, Optimizer } from '../../src/train/optimizer.ts';
+import { ADAM } from '../../src/train/optimizer.ts';
 import { rules } from '../../src/train/rules.ts';
-import type { StepTable } from '../../src/train/step-table.ts';
 import type { TrainOptions } from '../../src/train/trainer.ts';
 import { UpdateSchedule } from '../../src/train/update-schedule.ts';
 
@@ -26,9 +25,8 @@ function schedule(name: string, given: Partial<TrainOptions> = {}, layers = LAYE
   const common = { rule, hidden: 5, layers, batchSize: 7, learningRate: 0.01, lrDrops: [], seed: 11 };
   const options: TrainOptions = { ...common, ...given };
   // Of its step table an optimizer reads nothing before it records.
-  const optimizer = new Optimizer(options.optimizer ?? 'adam', {} as StepTable);
   const shape = { inputs: 6, hidden: 5, layers, classes: 3 };
-  return new UpdateSchedule(options, shape, optimizer, updatingOf(name, layers));
+  return new UpdateSchedule(options, shape, updatingOf(name, layers));
 }
 
 const take = (s: UpdateSchedule, steps: number, first = 0): Events[] =>

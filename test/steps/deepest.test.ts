@@ -24,7 +24,7 @@ test.each([...rules.values()].map((rule) => [rule.name, rule] as const))(
     expect(losses[0]).toBeGreaterThan(0);
 
     // Each layer that learns and each model has an event of its own.
-    const { events } = trainer.table;
+    const { events } = trainer.driver;
     expect(new Set(events).size).toBe(events.length);
     const learning = name === 'no-bp' ? 1 : MOST_LAYERS;
     const teachable = trainer.models.filter(({ parameters }) => parameters.length > 0);

@@ -1,9 +1,33 @@
+import type { Constants } from '../../src/gpu/shader.ts';
+import { ROLE } from '../../src/kernels/fused.ts';
+import { fusedBackprop } from '../../src/train/schedules/fused.ts';
+import { wave } from '../../src/train/schedules/wave.ts';
+import { fusedArena, topContents } from './fused.ts';
 import { type Content, labels, normals, Random, unwritten } from './kernel.ts';
 
 /** Params and contents on which a kernel can be run. */
 export interface Case {
   readonly params: Readonly<Record<string, number>>;
   readonly contents: Readonly<Record<string, Content>>;
+  /** Other constants than the shader's own. */
+  readonly constants?: Constants;
+  /** Whether it takes subgroups: of as many lanes as its LANES, which are the device's. */
+  readonly subgroups?: true;
+}
+
+/** A tick of a wave, and the top of a step of backpropagation, with statistics in tiles or of whole columns. */
+function fusedCases(seed: number, whole: boolean): { layers: Case; top: Case } {
+  const shape = { B: 37, I: 11, F: 13, C: 5, H: 2 };
+  const at = { tiles: whole ? undefined : { stats: 32, sums: 16 }, tick: 3 };
+  const [ticking, stepping] = [wave, fusedBackprop].map((schedule) => fusedArena(seed, schedule, shape, at));
+  // Of one role, which is compiled soonest.
+  const { params } = ticking!.dispatches.find((d) => d.roles === ROLE.predict)!;
+  const top = stepping!.dispatches.find((d) => d.kernel === 'top')!;
+  const subgroups = whole ? { subgroups: true as const } : {};
+  return {
+    layers: { params, contents: ticking!.contents, constants: { ROLES: ROLE.predict }, ...subgroups },
+    top: { params: top.params, contents: topContents(stepping!), ...subgroups },
+  };
 }
 
 /** A small seeded case for every kernel, by the name of its shader; shapes are not square. */
@@ -20,6 +44,11 @@ export function smallCases(seed: number): Readonly<Record<string, Case>> {
 
   const [M, K, N] = [13, 9, 37];
   const product = { params: { M, K, N }, contents: { a: z(M * K), b: z(K * N), c: unwritten(M * N) } };
+  const [K4, N4] = [12, 36];
+  const quads = {
+    params: { M, K: K4, N: N4 },
+    contents: { a: z(M * K4), b: z(K4 * N4), c: unwritten(M * N4) },
+  };
   const columnSum = { params: shape, contents: { x: z(B * F), total: unwritten(F) } };
   const batch = { x: z(B * F), mean: z(F), rstd: positive(F) };
   const affine = { gamma: z(F), beta: z(F) };
@@ -33,7 +62,14 @@ export function smallCases(seed: number): Readonly<Record<string, Case>> {
     contents: { ...batch, dY: z(B * F), dGamma: unwritten(F), dBeta: unwritten(F) },
   };
 
+  const tiled = fusedCases(seed, false);
+  const whole = fusedCases(seed, true);
+
   return {
+    fused_layers: tiled.layers,
+    fused_layers_cpu: whole.layers,
+    fused_top: tiled.top,
+    fused_top_cpu: whole.top,
     gather_bytes: {
       params: { B, I: 6, words: 2, scale: 1 / 255 },
       contents: { bytes: labels(random, 7 * 2, 2 ** 32), rows, step, x: unwritten(B * 6) },
@@ -121,6 +157,17 @@ export function smallCases(seed: number): Readonly<Record<string, Case>> {
       // A clock that is not below the number of slots.
       contents: { x: z(37), clock: u32(7), ring: z(3 * 37), y: unwritten(37) },
     },
+    matmul_naive: product,
+    matmul_tiled: product,
+    matmul_vec4: quads,
+    matmul_block8: quads,
+    matmul_prefetch: quads,
+    matmul_split: quads,
+    matmul_vec4_cpu: quads,
+    tick: { params: {}, contents: { clock: u32(6) } },
+    empty: { params: {}, contents: { x: z(3) } },
+    peak_fma: { params: { n: 70, a: 0.999, b: 0.001 }, contents: { y: unwritten(70) } },
+    peak_copy: { params: { n: 132 }, contents: { x: z(132), y: unwritten(132) } },
     sgd: {
       params: { n: 131, scale: 1 / 7 },
       contents: { dP: z(131), table: Float32Array.of(1, 1, 0.1, 0, 1, 1), step, flag: u32(0), p: z(131) },

@@ -6,7 +6,9 @@ import { chooseAdapter } from '../../src/gpu/instance.node.ts';
 export async function openNullDevice(): Promise<Gpu> {
   const found = await chooseAdapter({ adapter: '', flags: ['backend=null'] });
   const { gpu, adapter } = await found.request();
-  return new Gpu(await adapter.requestDevice({ label: 'null' }), found.info, gpu);
+  // Some forms for CPU drivers need subgroups.
+  const requiredFeatures = ['subgroups'] as const;
+  return new Gpu(await adapter.requestDevice({ label: 'null', requiredFeatures }), found.info, gpu);
 }
 
 /** A null device for all tests of a file. What it had to say that no test has asked for fails the file. */

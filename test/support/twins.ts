@@ -69,9 +69,12 @@ export class TwinSchedule {
   readonly #options: RunOptions;
   readonly #draws: Random;
   readonly #times = new Map<string, number>();
+  /** Steps before a model's first update, where it learns late. */
+  readonly #late: number;
   #step = 0;
 
-  constructor(name: string, options: RunOptions) {
+  constructor(name: string, options: RunOptions, late = 0) {
+    this.#late = late;
     this.#rule = RULES[name]!;
     this.#options = options;
     this.#draws = new Random(options.seed).fork('updates');
@@ -92,7 +95,8 @@ export class TwinSchedule {
     for (let i = 1; i <= layers; i++) {
       const drawn = p === 1 || this.#draws.uniform() < p;
       if (!drawn || t < (this.#rule.delay?.(i, layers) ?? 0)) continue;
-      for (const model of this.#rule.models?.(i, layers) ?? []) add(model, sgLearningRate);
+      if (t >= this.#late)
+        for (const model of this.#rule.models?.(i, layers) ?? []) add(model, sgLearningRate);
       if (this.#rule.updates?.(i, layers) === false) continue;
       if (i === layers || t >= sgWarmup) add(`layer${i}`, learningRate);
     }

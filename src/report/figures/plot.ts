@@ -3,10 +3,10 @@ import { parseHTML } from 'linkedom';
 import { COLORS, type LineStyle } from './style.ts';
 
 /** Plots are made of elements, and Node has none of its own. */
-const { document } = parseHTML('<html><body></body></html>');
+export const { document } = parseHTML('<html><body></body></html>');
 
 /** As much as is used of elements: the project's types know no browser. */
-interface SvgElement {
+export interface SvgElement {
   textContent: string | null;
   readonly outerHTML: string;
   setAttribute(name: string, value: string): void;
@@ -14,13 +14,14 @@ interface SvgElement {
 }
 
 const SVG = 'http://www.w3.org/2000/svg';
-const FONT = 'system-ui, "Helvetica Neue", Arial, sans-serif';
-const TEXT_SIZE = 12;
-const WIDTH = 880;
+export const FONT = 'system-ui, "Helvetica Neue", Arial, sans-serif';
+export const TEXT_SIZE = 12;
+export const WIDTH = 880;
 const GAP = 12;
 const TITLE_HEIGHT = 24;
 const LEGEND_LINE = 24;
-const PAPER = 'var(--paper)';
+/** The colour behind everything. */
+export const PAPER = 'var(--paper)';
 
 /** A point of a line, with the range it stands in the middle of. */
 export interface LinePoint {
@@ -182,7 +183,8 @@ function legendSvg(lines: readonly Line[]): { svg: SvgElement; height: number } 
   return { svg, height };
 }
 
-function element(
+/** An element of a figure. */
+export function element(
   name: string,
   attributes: Readonly<Record<string, string | number>>,
   text?: string,
@@ -212,6 +214,24 @@ export function figure({ id, title, description, panels, columns, panelHeight = 
   const top = legend.height + 12;
   const rowHeight = TITLE_HEIGHT + panelHeight + 14;
   const height = top + rowHeight * Math.ceil(panels.length / columns);
+  const parts = panels.flatMap((panel, i) => {
+    const x = (i % columns) * (width + GAP);
+    const y = top + rowHeight * Math.floor(i / columns);
+    const heading = { x: x + 2, y: y + 15, 'font-size': TEXT_SIZE + 1, 'font-weight': 600 };
+    const drawn = panelSvg(panel, width, panelHeight);
+    drawn.setAttribute('x', String(x));
+    drawn.setAttribute('y', String(y + TITLE_HEIGHT));
+    return [element('text', heading, panel.title), drawn];
+  });
+  return assemble({ id, title, description }, height, [legend.svg, ...parts]);
+}
+
+/** A figure of drawn parts, {@link WIDTH} wide. */
+export function assemble(
+  { id, title, description }: Pick<FigureSpec, 'id' | 'title' | 'description'>,
+  height: number,
+  parts: readonly SvgElement[],
+): Figure {
   const svg = element('svg', {
     xmlns: SVG,
     viewBox: `0 0 ${WIDTH} ${height}`,
@@ -224,17 +244,7 @@ export function figure({ id, title, description, panels, columns, panelHeight = 
   });
   svg.append(element('title', { id: `${id}-title` }, title));
   svg.append(element('desc', { id: `${id}-desc` }, description));
-  svg.append(legend.svg);
-  panels.forEach((panel, i) => {
-    const x = (i % columns) * (width + GAP);
-    const y = top + rowHeight * Math.floor(i / columns);
-    const heading = { x: x + 2, y: y + 15, 'font-size': TEXT_SIZE + 1, 'font-weight': 600 };
-    svg.append(element('text', heading, panel.title));
-    const drawn = panelSvg(panel, width, panelHeight);
-    drawn.setAttribute('x', String(x));
-    drawn.setAttribute('y', String(y + TITLE_HEIGHT));
-    svg.append(drawn);
-  });
+  for (const part of parts) svg.append(part);
   // Digits that only floating point has put there make the page twice as long.
   const inline = svg.outerHTML.replace(/(\d\.\d{3})\d{3,}/g, '$1');
   return { id, title, inline, file: standalone(inline, height) };

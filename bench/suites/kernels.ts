@@ -1,0 +1,163 @@
+import type { Gpu } from '../../src/gpu/gpu.ts';
+import type { KernelSpec, Params } from '../../src/gpu/kernel.ts';
+import { Plan } from '../../src/gpu/plan.ts';
+import { kernels } from '../../src/kernels/index.ts';
+import { tensorFrom } from '../../src/tensor.ts';
+import { measurePeaks, type Peaks } from '../peaks.ts';
+import { paramsFromShape } from '../profile-inputs.ts';
+import { contentsOf, type Size, shapeOf } from './kernel-shapes.ts';
+import { kernelsTable } from './kernels-table.ts';
+import { climb, type ProductShape, type RungAt } from './ladder.ts';
+import { expectChecked, type Rate, rateOf, tooLong } from './measured.ts';
+import type { Suite, SuiteContext } from './suite.ts';
+import { type PlanTime, timePlan } from './timing.ts';
+
+/** What a kernel did at a shape. */
+export interface KernelMeasured extends Rate {
+  /** As `syngrad profile --shape` has it. */
+  readonly shape: string;
+  readonly params: Params;
+  readonly flops: number;
+  readonly bytes: number;
+  readonly time: PlanTime;
+  /** The shape at which all that it writes was compared with its twin, and the largest error by its bound. */
+  readonly checked: { readonly shape: string; readonly worst: number };
+}
+
+/** A kernel at a size: measured, or left out with the reason. */
+export type KernelAt = { readonly kernel: string; readonly size: Size } & (
+  | KernelMeasured
+  | { readonly leftOut: string }
+);
+
+/** What the suite found. */
+export interface KernelsResult {
+  readonly peaks: Peaks;
+  readonly kernels: readonly KernelAt[];
+  readonly ladder: readonly RungAt[];
+}
+
+/** Work of a kernel above which it is checked at a smaller shape: its float64 twin takes a second then. */
+const MOST_CHECKED = { flops: 128e6, bytes: 16 * 2 ** 20 };
+
+/** The products of the ladder. The last is for GPUs: it would take minutes on a CPU driver. */
+const PRODUCTS: readonly ProductShape[] = [
+  { M: 256, K: 784, N: 256 },
+  { M: 1024, K: 1024, N: 1024 },
+  { M: 4096, K: 4096, N: 4096 },
+];
+
+const SEED = 7;
+
+/** Records one kernel on made-up contents. */
+function recordKernel(gpu: Gpu, spec: KernelSpec, params: Params): Plan {
+  const plan = new Plan(gpu, spec.file);
+  try {
+    const contents = Object.entries(contentsOf(spec, params, SEED));
+    const tensors = Object.fromEntries(
+      contents.map(([name, data]) => [name, plan.own(tensorFrom(gpu, name, [data.length], data))]),
+    );
+    plan.dispatch(spec, { label: spec.file, params, tensors });
+    return plan;
+  } catch (error) {
+    plan.destroy();
+    throw error;
+  }
+}
+
+/** The shape at which a kernel is checked: its own, or one with the largest sizes halved until it is quick. */
+function checkedShape(spec: KernelSpec, shape: string): string {
+  const sizes = shape.split('x').map(Number);
+  const isLarge = () => {
+    const params = paramsFromShape(spec, sizes.join('x'));
+    return spec.flops(params) > MOST_CHECKED.flops || spec.bytes(params) > MOST_CHECKED.bytes;
+  };
+  while (isLarge()) {
+    const largest = sizes.indexOf(Math.max(...sizes));
+    sizes[largest] = Math.ceil(sizes[largest]! / 2);
+  }
+  return sizes.join('x');
+}
+
+/** Checks a kernel, then times it. */
+export async function measureKernel(
+  gpu: Gpu,
+  spec: KernelSpec,
+  shape: string,
+  peaks: Peaks,
+  { repeats, least }: { repeats: number; least?: number | undefined },
+): Promise<KernelMeasured> {
+  const params = paramsFromShape(spec, shape);
+  const plan = recordKernel(gpu, spec, params);
+  try {
+    await plan.ready();
+    const small = checkedShape(spec, shape);
+    const checkedOn = small === shape ? plan : recordKernel(gpu, spec, paramsFromShape(spec, small));
+    let worst: number;
+    try {
+      worst = expectChecked(await checkedOn.encodeChecked(), `kernels: ${spec.file} at ${small}`).worst;
+    } finally {
+      if (checkedOn !== plan) checkedOn.destroy();
+    }
+    const time = await timePlan(gpu, plan, { repeats, least });
+    const [flops, bytes] = [spec.flops(params), spec.bytes(params)];
+    const checked = { shape: small, worst };
+    return { shape, params, flops, bytes, ...rateOf(flops, bytes, time, peaks), time, checked };
+  } finally {
+    plan.destroy();
+  }
+}
+
+/** Checks and times every kernel of the registry at the network's shapes and, unless in a hurry, at large ones. */
+export async function measureKernels(
+  { gpu, repeats, quick, note }: Pick<SuiteContext, 'gpu' | 'repeats' | 'quick' | 'note'>,
+  peaks: Peaks,
+  all: readonly KernelSpec[] = kernels,
+): Promise<KernelAt[]> {
+  const found: KernelAt[] = [];
+  const sizes: readonly Size[] = quick ? ['network'] : ['network', 'large'];
+  for (const spec of all) {
+    let perSecond: number | undefined;
+    for (const size of sizes) {
+      const shape = shapeOf(spec, size, gpu.isCpu, kernels);
+      const at = { kernel: spec.file, size };
+      if ('leftOut' in shape) {
+        found.push({ ...at, leftOut: shape.leftOut });
+        continue;
+      }
+      // Operations and bytes alike, since there are kernels without the one.
+      const work = (params: Params) => spec.flops(params) + spec.bytes(params);
+      const long =
+        perSecond === undefined
+          ? undefined
+          : tooLong(work(paramsFromShape(spec, shape.shape)), perSecond, repeats);
+      if (long !== undefined) {
+        found.push({ ...at, leftOut: long });
+        continue;
+      }
+      const least = quick ? 0.002 : undefined;
+      const measured = await measureKernel(gpu, spec, shape.shape, peaks, { repeats, least });
+      perSecond = work(measured.params) / measured.time.wall.median;
+      found.push({ ...at, ...measured });
+    }
+  }
+  const measured = found.filter((at) => 'gflops' in at).length;
+  note(`kernels: ${measured} measurements of ${all.length} kernels, each checked against its twin first`);
+  return found;
+}
+
+/** `syngrad bench kernels`. */
+export const kernelsSuite: Suite<KernelsResult> = {
+  name: 'kernels',
+  about: "every kernel at the network's shapes and at large ones, and the ladder of matrix products",
+  async run(context) {
+    const { gpu, repeats, quick, note } = context;
+    const peaks = await measurePeaks(gpu, { repeats });
+    note(`peaks: ${peaks.gflops.toPrecision(3)} GFLOP/s, ${peaks.gbs.toPrecision(3)} GB/s`);
+    const measured = await measureKernels(context, peaks);
+    const shapes = quick ? PRODUCTS.slice(0, 1) : gpu.isCpu ? PRODUCTS.slice(0, 2) : PRODUCTS;
+    const ladder = await climb({ gpu, peaks, repeats, note, least: quick ? 0.002 : undefined }, shapes);
+    return { peaks, kernels: measured, ladder };
+  },
+  table: kernelsTable,
+};

@@ -1,0 +1,45 @@
+import type { CheckReport } from '../../src/gpu/check.ts';
+import { CheckFailedError } from '../paper.ts';
+import type { Peaks } from '../peaks.ts';
+import type { PlanTime } from './timing.ts';
+
+/** What a kernel did in its time, against what the device can do. */
+export interface Rate {
+  /** GFLOP/s in the median time by the host's clock: all of a dispatch, with what it costs to begin one. */
+  readonly gflops: number;
+  /** GB/s: of the bytes that it must read and write, each tensor's element once. */
+  readonly gbs: number;
+  /** The same as shares of the device's peaks. Above 1 where caches beat the copy that the peak is of. */
+  readonly ofPeak: { readonly flops: number; readonly bytes: number };
+  /** The time that the peaks allow as a share of the time taken: of whichever of the two it needs more. */
+  readonly ofRoofline: number;
+}
+
+/** A kernel's rate from its work and its time. */
+export function rateOf(flops: number, bytes: number, { wall }: PlanTime, peaks: Peaks): Rate {
+  const gflops = flops / wall.median / 1e9;
+  const gbs = bytes / wall.median / 1e9;
+  const ofPeak = { flops: gflops / peaks.gflops, bytes: gbs / peaks.gbs };
+  return { gflops, gbs, ofPeak, ofRoofline: Math.max(ofPeak.flops, ofPeak.bytes) };
+}
+
+/** Seconds that one measurement may take; what would take longer is left out, and the record says so. */
+export const MOST_SECONDS = 20;
+
+/**
+ * Why something is left out that would take long, judged by the rate of the same kernel at a smaller shape; undefined
+ * where it would not.
+ */
+export function tooLong(work: number, perSecond: number, repeats: number): string | undefined {
+  const seconds = work / perSecond;
+  // A warm-up, a look at how long it takes, and the repeats.
+  return seconds * (repeats + 2) > MOST_SECONDS
+    ? `by its rate at the smaller shape a run would take ${seconds.toPrecision(2)} s`
+    : undefined;
+}
+
+/** Fails when a kernel did not write what its twin says: nothing is timed then. */
+export function expectChecked(report: CheckReport, what: string): { worst: number } {
+  if (!report.passed) throw new CheckFailedError(`${what}: ${report.failures.join('; ')}`);
+  return { worst: Math.max(...report.tensors.map((tensor) => tensor.worst)) };
+}

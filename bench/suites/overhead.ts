@@ -1,0 +1,268 @@
+import type { Gpu } from '../../src/gpu/gpu.ts';
+import { Plan } from '../../src/gpu/plan.ts';
+import { ReadbackPool } from '../../src/gpu/readback.ts';
+import { empty, tick } from '../../src/kernels/overhead.ts';
+import type { Tensor } from '../../src/tensor.ts';
+import { CheckFailedError } from '../paper.ts';
+import { overheadTable } from './overhead-table.ts';
+import { line, repeat, type Spread, type Suite, type SuiteContext, spread } from './suite.ts';
+
+/** Seconds that one more dispatch costs: slopes over the counts. */
+export interface DispatchCost {
+  /** `empty` does nothing; `tick` adds one to a counter, so that what has run can be counted. */
+  readonly kernel: 'empty' | 'tick';
+  /** All dispatches write one buffer, or each has its own. */
+  readonly buffers: 'one' | 'each its own';
+  /** Pipelines taken in turn. */
+  readonly pipelines: 1 | 2;
+  /** Of the JavaScript thread, to record it. */
+  readonly encode: Spread;
+  /** Of the JavaScript thread, to hand it to the driver. */
+  readonly submit: Spread;
+  /** From the first command recorded until the device is done. */
+  readonly total: Spread;
+}
+
+/** Seconds that one more of something else costs, until it is done. */
+export interface OtherCost {
+  readonly what: string;
+  readonly seconds: Spread;
+  readonly counts: readonly number[];
+}
+
+/** What the suite found. */
+export interface OverheadResult {
+  /** Dispatches in one pass, the points of the slopes. */
+  readonly counts: readonly number[];
+  readonly dispatches: readonly DispatchCost[];
+  readonly others: readonly OtherCost[];
+  /** Dispatches whose runs were counted on the device, all of them as many as were submitted. */
+  readonly counted: number;
+}
+
+const COUNTS = [64, 128, 256, 512, 1024, 2048, 4096];
+const QUICK_COUNTS = [64, 128, 256];
+const FEW = [1, 2, 4, 8, 16, 32];
+
+/** The first `count` dispatches of a plan, as a plan; it owns nothing. */
+function firstOf(plan: Plan, count: number): Plan {
+  const first = new Plan(plan.gpu, `${plan.label} ${count}`);
+  first.dispatches.push(...plan.dispatches.slice(0, count));
+  return first;
+}
+
+/** A plan of `count` dispatches of a kernel, on one buffer or on one each. */
+function record(
+  gpu: Gpu,
+  { kernel, buffers, pipelines }: Pick<DispatchCost, 'kernel' | 'buffers' | 'pipelines'>,
+  count: number,
+): { plan: Plan; clocks: Tensor[] } {
+  const plan = new Plan(gpu, `${kernel} ${buffers} ${pipelines}`);
+  const clocks = Array.from({ length: buffers === 'one' ? 1 : count }, (_, i) =>
+    plan.tensor(`clock${i}`, [1], kernel === 'tick' ? 'u32' : 'f32'),
+  );
+  for (let i = 0; i < count; i++) {
+    const tensor = clocks[i % clocks.length]!;
+    // With another number in it, a shader is another pipeline.
+    const number = 1 + (i % pipelines);
+    if (kernel === 'tick') {
+      const constants = { STEP: number };
+      plan.dispatch(tick, { label: 'tick', params: {}, tensors: { clock: tensor }, constants });
+    } else {
+      plan.dispatch(empty, {
+        label: 'empty',
+        params: {},
+        tensors: { x: tensor },
+        constants: { SPARE: number },
+      });
+    }
+  }
+  return { plan, clocks };
+}
+
+/** What is in some tensors of one u32 each. */
+async function readClocks(gpu: Gpu, clocks: readonly Tensor[]): Promise<number[]> {
+  const pool = new ReadbackPool(gpu, 'clocks', clocks);
+  try {
+    const pending = gpu.submit('clocks', (encoder) => pool.copy(encoder));
+    return (await pending.read()).map((bytes) => new Uint32Array(bytes)[0]!);
+  } finally {
+    pool.destroy();
+  }
+}
+
+/**
+ * Fails unless the clocks show that every dispatch of every submit ran once. `submitted` holds, for each submit, how
+ * many dispatches it had.
+ */
+export function checkClocks(
+  clocks: readonly number[],
+  submitted: readonly number[],
+  pipelines: number,
+  what: string,
+): void {
+  const most = Math.max(...submitted);
+  const steps = new Array<number>(clocks.length).fill(0);
+  for (let i = 0; i < most; i++) {
+    const runs = submitted.filter((count) => count > i).length;
+    steps[i % clocks.length]! += runs * (1 + (i % pipelines));
+  }
+  const wrong = clocks.findIndex((clock, i) => clock !== steps[i]);
+  if (wrong < 0) return;
+  throw new CheckFailedError(
+    `overhead: the dispatches that ran are not those that were submitted (${what}): counter ${wrong} should stand at ` +
+      `${steps[wrong]}, and stands at ${clocks[wrong]}`,
+  );
+}
+
+/** Times one kind of dispatch, and counts those that ran where the kernel can be counted. */
+async function measureDispatch(
+  gpu: Gpu,
+  kind: Pick<DispatchCost, 'kernel' | 'buffers' | 'pipelines'>,
+  counts: readonly number[],
+  repeats: number,
+): Promise<{ cost: DispatchCost; counted: number }> {
+  const { plan, clocks } = record(gpu, kind, Math.max(...counts));
+  const submitted: number[] = [];
+  const check = async () => {
+    if (kind.kernel === 'tick')
+      checkClocks(await readClocks(gpu, clocks), submitted, kind.pipelines, plan.label);
+  };
+  try {
+    await plan.ready();
+    const plans = counts.map((count) => firstOf(plan, count));
+    const run = async (part: Plan) => {
+      submitted.push(part.dispatches.length);
+      const began = performance.now();
+      const encoded = gpu.submit(part.label, (encoder) => {
+        part.encode(encoder);
+        return performance.now();
+      });
+      const handed = performance.now();
+      await gpu.idle();
+      return { encode: encoded - began, submit: handed - encoded, total: performance.now() - began };
+    };
+    for (const part of plans) await run(part);
+    await check();
+    const slopes = await repeat({ repeats }, async () => {
+      const times: Awaited<ReturnType<typeof run>>[] = [];
+      for (const part of plans) times.push(await run(part));
+      const slope = (of: keyof (typeof times)[number]) =>
+        line(times.map((time, i) => [counts[i]!, time[of]] as const)).slope / 1e3;
+      return { encode: slope('encode'), submit: slope('submit'), total: slope('total') };
+    });
+    await check();
+    const of = (what: keyof (typeof slopes)[number]) => spread(slopes.map((slope) => slope[what]));
+    const cost = { ...kind, encode: of('encode'), submit: of('submit'), total: of('total') };
+    const all = submitted.reduce((sum, count) => sum + count, 0);
+    return { cost, counted: kind.kernel === 'tick' ? all : 0 };
+  } finally {
+    plan.destroy();
+  }
+}
+
+/** Times something that is done `count` times and then waited for: the slope over the counts. */
+async function slopeOf(
+  what: string,
+  repeats: number,
+  counts: readonly number[],
+  run: (count: number) => Promise<void>,
+): Promise<OtherCost> {
+  const slopes = await repeat({ repeats }, async () => {
+    const points: [number, number][] = [];
+    for (const count of counts) {
+      const began = performance.now();
+      await run(count);
+      points.push([count, (performance.now() - began) / 1e3]);
+    }
+    return line(points).slope;
+  });
+  return { what, seconds: spread(slopes), counts };
+}
+
+/** Submits, passes, waits and readbacks, each with one tick in it. */
+async function measureOthers(gpu: Gpu, repeats: number): Promise<{ others: OtherCost[]; counted: number }> {
+  const plan = new Plan(gpu, 'others');
+  const times = (count: number, run: () => void) => {
+    for (let i = 0; i < count; i++) run();
+  };
+  try {
+    const clock = plan.tensor('clock', [1], 'u32');
+    const large = plan.tensor('large', [2 ** 18]);
+    plan.dispatch(tick, { label: 'tick', params: {}, tensors: { clock } });
+    await plan.ready();
+    let ticks = 0;
+    const submitted = (count: number) => {
+      ticks += count;
+    };
+    const passes = await slopeOf('a pass of one dispatch, in one submit', repeats, FEW, (count) => {
+      submitted(count);
+      gpu.submit('passes', (encoder) => times(count, () => plan.encode(encoder)));
+      return gpu.idle();
+    });
+    const submits = await slopeOf('a submit of one dispatch', repeats, FEW, (count) => {
+      submitted(count);
+      times(count, () => plan.submit());
+      return gpu.idle();
+    });
+    const waits = await slopeOf('a submit of one dispatch, waited for', repeats, FEW, async (count) => {
+      submitted(count);
+      for (let i = 0; i < count; i++) {
+        plan.submit();
+        await gpu.idle();
+      }
+    });
+    const readback = async (what: string, tensor: Tensor) => {
+      const pool = new ReadbackPool(gpu, what, [tensor]);
+      try {
+        return await slopeOf(what, repeats, FEW, async (count) => {
+          submitted(count);
+          for (let i = 0; i < count; i++) await plan.submitAndRead(1, pool).read();
+        });
+      } finally {
+        pool.destroy();
+      }
+    };
+    const small = await readback('a submit of one dispatch, and 4 bytes read back', clock);
+    const whole = await readback('a submit of one dispatch, and 1 MiB read back', large);
+    const [counted] = await readClocks(gpu, [clock]);
+    if (counted !== ticks) {
+      throw new CheckFailedError(`overhead: ${ticks} dispatches were submitted, and ${counted} ran`);
+    }
+    return { others: [passes, submits, waits, small, whole], counted };
+  } finally {
+    plan.destroy();
+  }
+}
+
+/** Measures what dispatches, passes, submits, waits and readbacks cost apart from any work. */
+export async function measureOverhead(
+  { gpu, repeats, note }: Pick<SuiteContext, 'gpu' | 'repeats' | 'note'>,
+  counts: readonly number[] = COUNTS,
+): Promise<OverheadResult> {
+  const dispatches: DispatchCost[] = [];
+  let counted = 0;
+  for (const kernel of ['empty', 'tick'] as const) {
+    for (const buffers of ['one', 'each its own'] as const) {
+      for (const pipelines of [1, 2] as const) {
+        const found = await measureDispatch(gpu, { kernel, buffers, pipelines }, counts, repeats);
+        dispatches.push(found.cost);
+        counted += found.counted;
+      }
+    }
+  }
+  const rest = await measureOthers(gpu, repeats);
+  counted += rest.counted;
+  note(
+    `checked: ${counted.toLocaleString('en-US')} dispatches were submitted to be counted, and as many ran`,
+  );
+  return { counts, dispatches, others: rest.others, counted };
+}
+
+/** `syngrad bench overhead`. */
+export const overheadSuite: Suite<OverheadResult> = {
+  name: 'overhead',
+  about: 'what a dispatch, a pass, a submit, a wait and a readback cost, apart from any work',
+  run: (context) => measureOverhead(context, context.quick ? QUICK_COUNTS : COUNTS),
+  table: overheadTable,
+};

@@ -1,0 +1,180 @@
+import type { ResidentDataset } from '../../src/data/resident-dataset.ts';
+import type { Gpu } from '../../src/gpu/gpu.ts';
+import { ALL_EVENTS } from '../../src/gpu/liveness.ts';
+import { turnsOf } from '../../src/train/profile.ts';
+import { NonFiniteError, Trainer } from '../../src/train/trainer.ts';
+import { CheckFailedError } from '../paper.ts';
+import type { Peaks } from '../peaks.ts';
+import { compareLosses, toleranceOf } from '../peers/agreement.ts';
+import { StepRunner, type StepTime } from './step-runner.ts';
+import { FIRST_STEPS, MAP, trainOptions, VARIANTS, type Variant } from './step-variants.ts';
+import { mapSpread, type Spread, spread } from './suite.ts';
+
+/** A variant in a cell of the grid: measured, or left out with the reason. */
+export type StepRun = Pick<Variant, 'name' | 'method' | 'schedule' | 'waveStages'> &
+  (
+    | {
+        /** The losses of how many first steps agreed with the layered schedule's, by how much, and within what. */
+        readonly agreement: { readonly steps: number; readonly worst: number; readonly tolerance: number };
+        readonly stepsPerSecond: Spread;
+        /** Seconds for each update of a layer: every layer is updated in every step. */
+        readonly layerUpdateSeconds: Spread;
+        /** Seconds of a step in which the JavaScript thread filled tables and recorded commands: the rest it waited. */
+        readonly hostSeconds: Spread;
+        /** Steps of one submit, and of one repeat. */
+        readonly chunk: number;
+        readonly steps: number;
+        readonly dispatchesPerStep: number;
+        readonly macsPerStep: number;
+        /** Seconds that the measured peaks allow for a step's dispatches, one behind the other. */
+        readonly rooflineSeconds: number;
+      }
+    | { readonly leftOut: string }
+  );
+
+/** All variants at a depth and a batch. */
+export interface StepCell {
+  readonly layers: number;
+  readonly batch: number;
+  readonly runs: readonly StepRun[];
+  /** Steps a second of the wave in units of fused backpropagation's, repeat by repeat; null where one is missing. */
+  readonly waveToBp: Spread | null;
+}
+
+/** What all of the suite's measurements share. */
+export interface Bench {
+  readonly gpu: Gpu;
+  readonly data: ResidentDataset;
+  readonly repeats: number;
+  readonly seconds: number;
+  readonly peaks: Peaks;
+}
+
+/** A variant that is ready to be timed. */
+interface Ready {
+  readonly variant: Variant;
+  readonly runner: StepRunner;
+  readonly agreement: { readonly steps: number; readonly worst: number; readonly tolerance: number };
+}
+
+/** Trains the first steps of a variant, and compares their losses with the layered schedule's from the same weights. */
+async function prepare(
+  trainer: Trainer,
+  variant: Variant,
+  layered: Map<string, readonly number[]>,
+): Promise<Ready | { leftOut: string }> {
+  const { name, method, schedule, sameLosses } = variant;
+  if (trainer.schedule !== schedule) return { leftOut: trainer.because ?? `it ran as ${trainer.schedule}` };
+  await trainer.ready();
+  const losses = [...(await trainer.results(trainer.submit(FIRST_STEPS))).losses];
+  if (schedule === 'layered') layered.set(method, losses);
+  const tolerance = toleranceOf(trainer.shape, trainer.options.batchSize, 'float32');
+  const expected = layered.get(method)!;
+  const { agrees, worst } = compareLosses(
+    expected.slice(0, sameLosses),
+    losses.slice(0, sameLosses),
+    tolerance,
+  );
+  if (!agrees) {
+    throw new CheckFailedError(
+      `step: the first losses of ${name} with ${trainer.shape.layers} layers and batch ${trainer.options.batchSize} differ from the layered schedule's by up to ${worst}, more than ${tolerance.value}, so that they were not timed`,
+    );
+  }
+  return {
+    variant,
+    runner: new StepRunner(trainer),
+    agreement: { steps: sameLosses, worst, tolerance: tolerance.value },
+  };
+}
+
+/** Seconds that the peaks allow for one step. */
+function rooflineOf({ plan }: Trainer, { gflops, gbs }: Peaks, steps: number): number {
+  const each = plan
+    .runBy(ALL_EVENTS)
+    .map(({ kernel: { spec }, params }) => Math.max(spec.flops(params) / gflops, spec.bytes(params) / gbs));
+  return each.reduce((sum, n) => sum + n, 0) / 1e9 / steps;
+}
+
+function runOf({ runner, agreement }: Ready, times: readonly StepTime[], peaks: Peaks) {
+  const { trainer, chunk } = runner;
+  const seconds = spread(times.map((time) => time.seconds / time.steps));
+  const turn = turnsOf(trainer).steps;
+  const { dispatches, macs } = trainer.plan.workOf(ALL_EVENTS);
+  return {
+    agreement,
+    stepsPerSecond: mapSpread(seconds, (s) => 1 / s),
+    layerUpdateSeconds: mapSpread(seconds, (s) => s / trainer.shape.layers),
+    hostSeconds: spread(times.map((time) => time.hostSeconds / time.steps)),
+    chunk,
+    steps: times[0]!.steps,
+    dispatchesPerStep: dispatches / turn,
+    macsPerStep: macs / turn,
+    rooflineSeconds: rooflineOf(trainer, peaks, turn),
+  };
+}
+
+/** The wave's rate in units of backpropagation's, of each repeat, since both saw the same machine then. */
+function ratioOf(times: ReadonlyMap<string, readonly StepTime[]>): Spread | null {
+  const [of, to] = [times.get(MAP.of), times.get(MAP.to)];
+  if (!of || !to) return null;
+  return spread(of.map((time, i) => time.steps / time.seconds / (to[i]!.steps / to[i]!.seconds)));
+}
+
+/** Checks, then times all variants at one depth and batch, by turns, so that the machine's noise hits all alike. */
+export async function measureCell(
+  { gpu, data, repeats, seconds, peaks }: Bench,
+  cell: { readonly layers: number; readonly batch: number },
+  variants: readonly Variant[] = VARIANTS,
+): Promise<StepCell> {
+  const trainers: Trainer[] = [];
+  const layered = new Map<string, readonly number[]>();
+  const ready: Ready[] = [];
+  const leftOut = new Map<string, string>();
+  const times = new Map<string, StepTime[]>();
+  // What a variant that diverges did in its repeats was no training any more.
+  const guarded = async (name: string, work: () => Promise<void>): Promise<void> => {
+    if (leftOut.has(name)) return;
+    try {
+      await work();
+    } catch (error) {
+      if (!(error instanceof NonFiniteError)) throw error;
+      leftOut.set(name, error.message);
+      times.delete(name);
+    }
+  };
+  try {
+    for (const variant of variants) {
+      await guarded(variant.name, async () => {
+        const trainer = new Trainer(gpu, data, trainOptions(variant, cell));
+        trainers.push(trainer);
+        const found = await prepare(trainer, variant, layered);
+        if ('leftOut' in found) leftOut.set(variant.name, found.leftOut);
+        else ready.push(found);
+      });
+    }
+    for (const { variant, runner } of ready) {
+      await guarded(variant.name, async () => {
+        await runner.calibrate(seconds);
+        await runner.run();
+        times.set(variant.name, []);
+      });
+    }
+    for (let i = 0; i < repeats; i++) {
+      // There and back again, so that a drift favours none.
+      for (const { variant, runner } of i % 2 === 0 ? ready : ready.toReversed()) {
+        await guarded(variant.name, async () => {
+          times.get(variant.name)!.push(await runner.run());
+        });
+      }
+    }
+    const runs = variants.map(({ name, method, schedule, waveStages }): StepRun => {
+      const variant = { name, method, schedule, waveStages };
+      const [done, found] = [times.get(name), ready.find((one) => one.variant.name === name)];
+      if (!done || !found) return { ...variant, leftOut: leftOut.get(name)! };
+      return { ...variant, ...runOf(found, done, peaks) };
+    });
+    return { ...cell, runs, waveToBp: ratioOf(times) };
+  } finally {
+    for (const trainer of trainers) trainer.destroy();
+  }
+}

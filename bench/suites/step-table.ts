@@ -1,0 +1,121 @@
+import Table from 'cli-table3';
+import { count, duration, significant } from '../../src/report/numbers.ts';
+import { TABLE_STYLE } from '../../src/report/table.ts';
+import { share } from './kernels-table.ts';
+import type { StepResult } from './step.ts';
+import type { StepCell, StepRun } from './step-cell.ts';
+import type { Spread } from './suite.ts';
+
+/** A run that was measured. */
+export type MeasuredRun = Extract<StepRun, { stepsPerSecond: Spread }>;
+
+const measured = (run: StepRun): run is MeasuredRun => 'stepsPerSecond' in run;
+
+/** Whether a ratio is above 1, below it, or neither, by its middle 80 %. */
+export type Verdict = 'pays' | 'costs' | 'even';
+
+/** What a ratio and its spread say. */
+export const verdictOf = ({ p10, p90 }: Spread): Verdict => (p10 > 1 ? 'pays' : p90 < 1 ? 'costs' : 'even');
+
+const MARKS: Readonly<Record<Verdict, string>> = { pays: '+', costs: '-', even: '=' };
+
+/** Two lines for a narrow column. */
+const narrow = (name: string): string => name.replace(' ', '\n');
+
+const right = (columns: readonly unknown[]) => columns.map(() => 'right' as const);
+
+/** A row for each cell of the grid, and a column for each variant. */
+function cellsTable(
+  cells: readonly StepCell[],
+  what: string,
+  of: (run: MeasuredRun, cell: StepCell) => string,
+): string {
+  const names = cells[0]!.runs.map(({ name }) => name);
+  const table = new Table({
+    ...TABLE_STYLE,
+    head: [`${what}\nlayers`, 'batch', ...names.map(narrow)],
+    colAligns: right(['', '', ...names]),
+  });
+  for (const cell of cells) {
+    table.push([cell.layers, cell.batch, ...cell.runs.map((run) => (measured(run) ? of(run, cell) : '-'))]);
+  }
+  return table.toString();
+}
+
+/** Dispatches of a step, which do not depend on the batch. */
+function dispatchesTable(cells: readonly StepCell[]): string {
+  const depths = [...new Set(cells.map(({ layers }) => layers))];
+  const names = cells[0]!.runs.map(({ name }) => name);
+  const table = new Table({
+    ...TABLE_STYLE,
+    head: ['dispatches a step\nlayers', ...names.map(narrow)],
+    colAligns: right(['', ...names]),
+  });
+  for (const depth of depths) {
+    const of = (name: string) => {
+      const runs = cells.filter(({ layers }) => layers === depth).flatMap(({ runs }) => runs);
+      const found = runs.filter(measured).find((run) => run.name === name);
+      return found ? count(found.dispatchesPerStep) : '-';
+    };
+    table.push([depth, ...names.map(of)]);
+  }
+  return table.toString();
+}
+
+/** The map as text: the ratio at each depth and batch, marked by whether it pays. */
+export function mapTable({ cells, grid, map }: Pick<StepResult, 'cells' | 'grid' | 'map'>): string {
+  const table = new Table({
+    ...TABLE_STYLE,
+    head: ['layers \\ batch', ...grid.batch.map(String)],
+    colAligns: right(['', ...grid.batch]),
+  });
+  for (const layers of grid.layers) {
+    const of = (batch: number) => {
+      const ratio = cells.find((cell) => cell.layers === layers && cell.batch === batch)?.waveToBp;
+      return ratio ? `${ratio.median.toFixed(2)} ${MARKS[verdictOf(ratio)]}` : '-  ';
+    };
+    table.push([layers, ...grid.batch.map(of)]);
+  }
+  return [
+    `where unlocking pays: steps/s of ${map.of} over ${map.to}, every layer updated in every step`,
+    table.toString(),
+    `${MARKS.pays} it pays, ${MARKS.costs} it costs, ${MARKS.even} neither, by the p10 and p90 of the repeats`,
+  ].join('\n');
+}
+
+/** Why variants were left out, each reason once. */
+function leftOut(cells: readonly StepCell[]): string[] {
+  const reasons = new Map<string, string[]>();
+  for (const { layers, batch, runs } of cells) {
+    for (const run of runs) {
+      if (measured(run)) continue;
+      const key = `${run.name}: ${run.leftOut}`;
+      reasons.set(key, [...(reasons.get(key) ?? []), `${layers} layers x ${batch}`]);
+    }
+  }
+  return [...reasons].map(([reason, where]) => `left out, ${reason} (${where.join(', ')})`);
+}
+
+const wide = ({ median, p10, p90 }: Spread): string =>
+  `${significant(median)}\n${significant(p10)} to ${significant(p90)}`;
+
+/** The tables of the suite, for a terminal. */
+export function stepTable(result: StepResult): string {
+  const { cells, peaks, config } = result;
+  return [
+    cellsTable(cells, 'steps/s (p10 to p90)', ({ stepsPerSecond }) => wide(stepsPerSecond)),
+    cellsTable(
+      cells,
+      'time a layer update\n(roofline time of the step\nas a share of its time)',
+      ({ layerUpdateSeconds, rooflineSeconds, stepsPerSecond }) =>
+        `${duration(layerUpdateSeconds.median)}\n(${share(rooflineSeconds * stepsPerSecond.median)})`,
+    ),
+    dispatchesTable(cells),
+    mapTable(result),
+    ...leftOut(cells),
+    `${config.data}, ${config.hidden} hidden units, adam, learning rate ${config.learningRate}, seed ${config.seed}; ` +
+      `by the clock of the host, chunks of up to 256 steps one behind the other, the variants by turns`,
+    `peaks: ${significant(peaks.gflops)} GFLOP/s, ${significant(peaks.gbs)} GB/s (a copy of ` +
+      `${significant(peaks.copyBytes / 2 ** 20)} MiB; what caches hold may be faster)`,
+  ].join('\n');
+}

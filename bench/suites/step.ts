@@ -1,0 +1,171 @@
+import { mnistDataset } from '../../src/data/mnist.ts';
+import { ResidentDataset } from '../../src/data/resident-dataset.ts';
+import { InputError } from '../../src/errors.ts';
+import type { Gpu } from '../../src/gpu/gpu.ts';
+import { Trainer } from '../../src/train/trainer.ts';
+import { CheckFailedError } from '../paper.ts';
+import { measurePeaks, type Peaks } from '../peaks.ts';
+import { checkWritable, writePicture } from './picture.ts';
+import { measureCell, type StepCell } from './step-cell.ts';
+import { stepMap } from './step-map.ts';
+import { stepTable } from './step-table.ts';
+import {
+  type Grid,
+  gridOf,
+  MAP,
+  numbers,
+  PAPER,
+  trainOptions,
+  VARIANTS,
+  type Variant,
+} from './step-variants.ts';
+import type { Suite, SuiteContext } from './suite.ts';
+
+/** What every kernel of a variant wrote in one step, against the float64 twins. */
+export interface StepCheck {
+  readonly name: string;
+  readonly layers: number;
+  readonly batch: number;
+  readonly dispatches: number;
+  /** Largest error in units of its bound. */
+  readonly worst: number;
+}
+
+/** What the suite found. */
+export interface StepResult {
+  readonly peaks: Peaks;
+  readonly config: {
+    readonly hidden: number;
+    readonly learningRate: number;
+    readonly seed: number;
+    readonly data: string;
+  };
+  /** The grid, and the variants that the map compares. */
+  readonly grid: Grid;
+  readonly map: typeof MAP;
+  readonly checks: readonly StepCheck[];
+  readonly cells: readonly StepCell[];
+}
+
+/** Seconds of one repeat. */
+const SECONDS = { gpu: 0.05, cpu: 0.3, quick: 0.05 };
+
+/** Samples of a checked step: two tiles of rows, the second not full. */
+const CHECKED_BATCH = 40;
+
+/** Steps before the one that is checked, so that moments and predictors are no longer zero. */
+const STEPS_BEFORE = 2;
+
+/**
+ * Compares all that a variant's kernels write in one step with the twins. Nothing to report where the schedule does not
+ * cover the network.
+ *
+ * @throws CheckFailedError when they differ
+ */
+export async function checkVariant(
+  gpu: Gpu,
+  data: ResidentDataset,
+  variant: Variant,
+  layers: number,
+): Promise<StepCheck | undefined> {
+  const { name, schedule } = variant;
+  const trainer = new Trainer(gpu, data, {
+    ...trainOptions(variant, { layers, batch: CHECKED_BATCH }),
+    learningRate: 1e-3,
+  });
+  try {
+    if (trainer.schedule !== schedule) return undefined;
+    await trainer.ready();
+    await trainer.results(trainer.submit(STEPS_BEFORE));
+    if (process.env.STEP_NO_CHECK) return { name, layers, batch: CHECKED_BATCH, dispatches: 0, worst: 0 };
+    const { passed, failures, tensors } = await trainer.check();
+    if (!passed) {
+      throw new CheckFailedError(
+        `step: the kernels of ${name} with ${layers} layers fail their check on ${gpu.info.name}, so that nothing was timed:\n${failures.join('\n')}`,
+      );
+    }
+    const worst = Math.max(...tensors.map((tensor) => tensor.worst));
+    return { name, layers, batch: CHECKED_BATCH, dispatches: trainer.plan.dispatches.length, worst };
+  } finally {
+    trainer.destroy();
+  }
+}
+
+/** Checks every variant once, and the wave at every depth, since a dispatch of it does all layers. */
+async function checkAll(gpu: Gpu, data: ResidentDataset, { layers }: Grid): Promise<StepCheck[]> {
+  const checks: StepCheck[] = [];
+  for (const variant of VARIANTS) {
+    for (const depth of variant.schedule === 'wave' ? layers : layers.slice(0, 1)) {
+      const check = await checkVariant(gpu, data, variant, depth);
+      if (check) checks.push(check);
+    }
+  }
+  return checks;
+}
+
+/** Checks and measures the whole grid. */
+export async function measureSteps(
+  { gpu, repeats, quick, note }: Pick<SuiteContext, 'gpu' | 'repeats' | 'quick' | 'note'>,
+  asked: Partial<Grid> & { readonly full?: boolean },
+): Promise<StepResult> {
+  const grid = gridOf({ isCpu: gpu.isCpu, quick }, asked);
+  const dataset = await mnistDataset();
+  const data = new ResidentDataset(gpu, dataset);
+  try {
+    const checks = await checkAll(gpu, data, grid);
+    note(
+      `step: ${checks.length} schedules checked, worst error ${Math.max(...checks.map((c) => c.worst)).toPrecision(2)} of its bound`,
+    );
+    const peaks = await measurePeaks(gpu, { repeats });
+    note(`peaks: ${peaks.gflops.toPrecision(3)} GFLOP/s, ${peaks.gbs.toPrecision(3)} GB/s`);
+    const seconds = quick ? SECONDS.quick : SECONDS[gpu.info.kind];
+    const cells: StepCell[] = [];
+    for (const layers of grid.layers) {
+      for (const batch of grid.batch) {
+        const cell = await measureCell({ gpu, data, repeats, seconds, peaks }, { layers, batch });
+        cells.push(cell);
+        const ratio = cell.waveToBp ? `${MAP.of} / ${MAP.to} ${cell.waveToBp.median.toFixed(2)}` : 'no ratio';
+        note(`step: ${layers} layers, batch ${batch}: ${ratio}`);
+      }
+    }
+    const { hidden, lr: learningRate, seed } = PAPER;
+    return {
+      peaks,
+      config: { hidden, learningRate, seed, data: dataset.name },
+      grid,
+      map: MAP,
+      checks,
+      cells,
+    };
+  } finally {
+    data.destroy();
+  }
+}
+
+function fileName(text: string): string {
+  if (text.trim() === '') throw new InputError("--map: expected a file's name, found none");
+  return text;
+}
+
+/** `syngrad bench step`. */
+export const stepSuite: Suite<StepResult> = {
+  name: 'step',
+  about: 'bp and cdni under each schedule, over depths and batches, and where the wave pays',
+  options: [
+    { flags: '--layers <list>', about: 'depths, such as 3,4,8', read: numbers('--layers', 2, 32) },
+    { flags: '--batch <list>', about: 'batches, such as 32,64', read: numbers('--batch', 2, 55_000) },
+    { flags: '--full', about: 'the whole grid on a CPU driver too' },
+    { flags: '--map <file.svg>', about: 'draws where the wave pays', read: fileName },
+  ],
+  async run(context) {
+    const { map, ...asked } = (context.options ?? {}) as Partial<Grid> & { full?: boolean; map?: string };
+    if (map !== undefined) await checkWritable('--map', map);
+    const result = await measureSteps(context, asked);
+    if (map !== undefined) {
+      await writePicture('--map', map, stepMap(result, context.gpu.info).file);
+      context.note(`written: ${map}`);
+    }
+    return result;
+  },
+  table: stepTable,
+};

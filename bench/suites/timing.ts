@@ -1,0 +1,86 @@
+import type { Gpu } from '../../src/gpu/gpu.ts';
+import type { Plan } from '../../src/gpu/plan.ts';
+import { hasTimestamps } from '../../src/gpu/profile.ts';
+import { LEAST_REPEATS, line, repeat, type Spread, spread } from './suite.ts';
+
+/** Seconds that work submitted by `submit` takes until it is done. */
+export async function timed(gpu: Gpu, submit: () => void): Promise<number> {
+  const began = performance.now();
+  submit();
+  await gpu.idle();
+  return (performance.now() - began) / 1e3;
+}
+
+/** How long one run of a plan takes. */
+export interface PlanTime {
+  /** Seconds by the host's clock. */
+  readonly wall: Spread;
+  /** Seconds by the device's own timestamps, summed over the plan's dispatches; null where there are none to trust. */
+  readonly device: Spread | null;
+  /** Runs in one submit: a slope was laid through the times of these, or, with one alone, its time was taken. */
+  readonly counts: readonly number[];
+}
+
+/** What {@link timePlan} may be told. */
+export interface TimingOptions {
+  readonly repeats?: number;
+  /** Seconds that the smallest of the counted submits should take. */
+  readonly least?: number | undefined;
+}
+
+/** Seconds from which on a single run is so long that submitting it and waiting for it is nothing beside it. */
+const ALONE = { cpu: 0.02, gpu: 0.05 };
+
+/** Most runs in one submit. */
+const MOST = 8192;
+
+/** Timestamps taken at least, since they need no counting. */
+const STAMPS = 9;
+
+/**
+ * Times a plan by replaying it many times in one submit. A repeat submits it c, 2c and 4c times; the slope of those
+ * three times over their counts leaves out what a submit and a wait cost. Where a machine that is busy with other things
+ * makes a slope negative, the longest of the three times is taken whole, which is too much rather than too little.
+ */
+export async function timePlan(gpu: Gpu, plan: Plan, options: TimingOptions = {}): Promise<PlanTime> {
+  const { repeats = LEAST_REPEATS, least = gpu.isCpu ? 0.01 : 0.004 } = options;
+  const run = (count: number) => timed(gpu, () => plan.submit(count));
+  // The first run pays for compilation, and for memory that is touched for the first time.
+  await plan.ready();
+  await run(1);
+
+  let count = 1;
+  let took = await run(1);
+  while (took < least && count < MOST / 4) {
+    count *= 2;
+    took = await run(count);
+  }
+  const isAlone = count === 1 && took >= ALONE[gpu.isCpu ? 'cpu' : 'gpu'];
+  const counts = isAlone ? [1] : [count, 2 * count, 4 * count];
+  const walls = await repeat({ repeats, warmUp: isAlone ? 0 : 1 }, async () => {
+    if (isAlone) return run(1);
+    const points: [number, number][] = [];
+    for (const n of counts) points.push([n, await run(n)]);
+    const { slope } = line(points);
+    const [n, whole] = points.at(-1)!;
+    return slope > 0 ? slope : whole / n;
+  });
+  return {
+    wall: spread(walls),
+    device: isAlone ? null : await stamped(gpu, plan, Math.max(STAMPS, repeats)),
+    counts,
+  };
+}
+
+/** Seconds of a plan by timestamps around each of its dispatches. */
+async function stamped(gpu: Gpu, plan: Plan, repeats: number): Promise<Spread | null> {
+  if (!hasTimestamps(gpu)) return null;
+  const sums = await repeat({ repeats, warmUp: 2 }, async () => {
+    const profile = gpu.submit(plan.label, (encoder) => plan.encodeProfiled(encoder));
+    const times = await profile.read();
+    return times.reduce((sum, { nanoseconds }) => sum + (nanoseconds || Number.NaN), 0);
+  });
+  // Out of order, or so coarse that nothing is left: not to be averaged in.
+  const good = sums.filter((sum) => sum > 0);
+  return 2 * good.length > sums.length ? spread(good.map((sum) => sum / 1e9)) : null;
+}

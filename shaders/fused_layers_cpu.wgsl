@@ -1,0 +1,680 @@
+// fused_layers_cpu: whole layers of a training step in one dispatch, for drivers that run on the processor
+enable subgroups;
+// Nothing that decides whether a subgroup operation is reached differs inside a workgroup, which is one subgroup; but the
+// compiler takes whatever was read from memory that is also written to differ.
+diagnostic(off, subgroup_uniformity);
+
+// Lanes of a subgroup, which are the threads of a workgroup: 4 or 8.
+const LANES: u32 = 8u;
+// Piles that the jobs are dealt from.
+const PILES: u32 = 8u;
+// The roles that this pipeline is compiled for.
+const ROLES: u32 = 31u;
+
+const FORWARD = 1u;
+const TEACH = 2u;
+const PREDICT = 4u;
+const GRAD = 8u;
+const PULL = 16u;
+
+// A lane has 4 rows and 4 columns of a block of C.
+const SIDE = 4u * LANES;
+const_assert LANES == 4u || LANES == 8u;
+
+struct Params {
+  B: u32, I: u32, F: u32, C: u32, H: u32, U: u32, words: u32, capacity: u32,
+  scale: f32, eps: f32, momentum: f32, beta1: f32, beta2: f32,
+  stagger: u32, lag_predict: u32, lag_grad: u32, lag_teach: u32, lead: u32,
+  z_slots: u32, slots: u32, w_slots: u32, v_slots: u32, tiles: u32, sum_tiles: u32,
+  merges: u32, masks: u32, clock: u32, next: u32, advance: u32, loss_tiles: u32,
+  forward_from: u32, forward_layers: u32, teach_from: u32, teach_layers: u32, predict_from: u32, predict_layers: u32,
+  grad_from: u32, grad_layers: u32, pull_from: u32, pull_layers: u32,
+  at_affine: u32, w_size: u32, at_running: u32, at_models: u32, v_size: u32, at_v: u32, at_updates: u32,
+  at_norm: u32, at_stats: u32, at_dn: u32, at_sums: u32, at_sg: u32, at_err: u32, at_logits: u32, at_dlogits: u32,
+  at_loss: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> pixels: array<u32>;
+@group(0) @binding(2) var<storage, read> labels: array<u32>;
+@group(0) @binding(3) var<storage, read> table: array<u32>;
+@group(0) @binding(4) var<storage, read_write> weights: array<f32>;
+@group(0) @binding(5) var<storage, read_write> moments: array<f32>;
+@group(0) @binding(6) var<storage, read_write> memory: array<f32>;
+@group(0) @binding(7) var<storage, read_write> state: array<atomic<u32>>;
+
+// A workgroup's part: rows m0 to m1 of SIDE columns of C, which is (M, N), summed over K; a, b: where A and B begin.
+struct Job {
+  role: u32, layer: u32, m0: u32, m1: u32, n0: u32, M: u32, K: u32, N: u32,
+  tick: u32, n: i32, batch: u32, version: u32, a: u32, b: u32,
+}
+
+// SIDE rows of C, of which a lane has 4 columns; of 4 lanes the first 16 rows.
+struct Block { row: array<vec4<f32>, 32> }
+
+// What a lane keeps for all k: where its 4 rows of A and columns of B lie, and what its rows of A are normalised with.
+struct Side {
+  a: vec4<u32>, b: vec4<u32>,
+  mean: vec4<f32>, rstd: vec4<f32>, gamma: vec4<f32>, beta: vec4<f32>, onehot: vec4<u32>,
+}
+
+// What a lane has for the others, of its own one of LANES neighbouring k.
+struct Chunk { norm: vec4<f32>, low: vec4<u32>, high: vec4<u32> }
+
+// Layers are counted from 1; H + 1 is the output layer.
+fn inputs_of(l: u32) -> u32 { return select(params.F, params.I, l == 1u); }
+fn outputs_of(l: u32) -> u32 { return select(params.F, params.C, l > params.H); }
+
+fn at_w(l: u32, version: u32) -> u32 {
+  let below = select(params.I * params.F + (l - 2u) * params.F * params.F, 0u, l == 1u);
+  return (version % params.w_slots) * params.w_size + below;
+}
+fn at_affine(l: u32, version: u32) -> u32 {
+  return (version % params.w_slots) * params.w_size + params.at_affine + (l - 1u) * 2u * params.F;
+}
+fn at_model(l: u32, version: u32) -> u32 {
+  let size = (params.F + params.U + 1u) * params.F;
+  return params.at_models + (version % params.v_slots) * params.v_size + (l - 1u) * size;
+}
+fn at_z(l: u32, batch: u32) -> u32 {
+  return ((l - 1u) * params.z_slots + batch % params.z_slots) * params.B * params.F;
+}
+fn at_norm(l: u32, batch: u32) -> u32 {
+  return params.at_norm + ((l - 1u) * params.z_slots + batch % params.z_slots) * 4u * params.F;
+}
+// Where a layer's part of a kind of memory lies that has `size` elements and params.slots slots.
+fn slot(at: u32, l: u32, batch: u32, size: u32) -> u32 {
+  return at + ((l - 1u) * params.slots + batch % params.slots) * size;
+}
+fn at_dz(l: u32, batch: u32) -> u32 { return slot(params.at_dn, l, batch, params.B * params.F); }
+fn at_sg(l: u32, batch: u32) -> u32 { return slot(params.at_sg, l, batch, params.B * params.F); }
+fn at_err(l: u32, batch: u32) -> u32 { return slot(params.at_err, l, batch, params.B * params.F); }
+fn at_sums(l: u32, batch: u32) -> u32 { return slot(params.at_sums, l, batch, params.sum_tiles * 2u * params.F); }
+fn at_logits(batch: u32) -> u32 { return slot(params.at_logits, 1u, batch, params.B * params.C); }
+fn at_dlogits(batch: u32) -> u32 { return slot(params.at_dlogits, 1u, batch, params.B * params.C); }
+
+// The sample in row r of a batch, counted within the upload; the batches before it lie there too.
+fn sample(n: i32, r: u32) -> u32 { return table[4u + u32(n + i32(params.lead)) * params.B + r]; }
+fn label_of(n: i32, r: u32) -> u32 {
+  let s = sample(n, r);
+  return (labels[s / 4u] >> (8u * (s % 4u))) & 0xffu;
+}
+
+// By the exponent's bits: comparisons with a NaN may be folded away.
+fn finite(x: f32) -> bool { return (bitcast<u32>(x) & 0x7f800000u) != 0x7f800000u; }
+
+// h = max(gamma (z - mean) rstd + beta, 0); select lets a NaN through
+fn normalised(z: vec4<f32>, mean: vec4<f32>, rstd: vec4<f32>, gamma: vec4<f32>, beta: vec4<f32>) -> vec4<f32> {
+  let n = gamma * ((z - mean) * rstd) + beta;
+  return select(n, vec4<f32>(), n < vec4<f32>());
+}
+
+// Of 4 features: a row of a layer's norm (0: mean, 1: rstd, 2: gamma, 3: beta).
+fn norm_row(l: u32, batch: u32, row: u32, f: vec4<u32>) -> vec4<f32> {
+  return load(at_norm(l, batch) + row * params.F, f);
+}
+
+// 4 elements of a row in `memory`, or in `weights`.
+fn load(row: u32, at: vec4<u32>) -> vec4<f32> {
+  return vec4<f32>(memory[row + at[0]], memory[row + at[1]], memory[row + at[2]], memory[row + at[3]]);
+}
+fn load_weights(row: u32, at: vec4<u32>) -> vec4<f32> {
+  return vec4<f32>(weights[row + at[0]], weights[row + at[1]], weights[row + at[2]], weights[row + at[3]]);
+}
+
+// Elements n to n + 3 of a row in `memory`, those below N.
+fn store(row: u32, n: u32, N: u32, x: vec4<f32>) {
+  if (n < N) { memory[row + n] = x[0]; }
+  if (n + 1u < N) { memory[row + n + 1u] = x[1]; }
+  if (n + 2u < N) { memory[row + n + 2u] = x[2]; }
+  if (n + 3u < N) { memory[row + n + 3u] = x[3]; }
+}
+
+// This lane's 4 columns of C, the last one repeated past the edge.
+fn columns(job: Job, lane: u32) -> vec4<u32> {
+  return min(vec4<u32>(job.n0 + 4u * lane) + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(job.N - 1u));
+}
+
+// What this lane keeps for rows m0 to m0 + SIDE of C.
+fn side_of(role: u32, bytes: bool, job: Job, m0: u32, lane: u32) -> Side {
+  var side = Side();
+  let cols = columns(job, lane);
+  side.b = job.b + select(cols, cols * job.K, role == PULL);
+  let rows = vec4<u32>(m0 + 4u * lane) + vec4<u32>(0u, 1u, 2u, 3u);
+  if (role == GRAD && bytes) {
+    // The 4 rows are the bytes of a word.
+    side.a = vec4<u32>(min(rows[0] / 4u, params.words - 1u));
+    return side;
+  }
+  if (role == GRAD || role == TEACH) {
+    let l = select(job.layer, job.layer - 1u, role == GRAD);
+    let f = min(rows, vec4<u32>(params.F - 1u));
+    side.a = job.a + f;
+    side.mean = norm_row(l, job.batch, 0u, f);
+    side.rstd = norm_row(l, job.batch, 1u, f);
+    // Behind the features: the bias's row of ones, made as gamma = 0 and beta = 1, and before it for TEACH the labels'.
+    let beyond = rows >= vec4<u32>(params.F);
+    side.gamma = select(norm_row(l, job.batch, 2u, f), vec4<f32>(), beyond);
+    side.beta = select(norm_row(l, job.batch, 3u, f), vec4<f32>(1.0), beyond);
+    if (role == TEACH) {
+      let label = rows < vec4<u32>(params.F + params.U);
+      side.beta = select(side.beta, vec4<f32>(), beyond & label);
+      side.onehot = select(vec4<u32>(0xffffffffu), rows - params.F, beyond & label);
+    }
+    return side;
+  }
+  let row = min(rows, vec4<u32>(params.B - 1u));
+  if (bytes) {
+    side.a = params.words * vec4<u32>(sample(job.n, row[0]), sample(job.n, row[1]), sample(job.n, row[2]), sample(job.n, row[3]));
+  } else {
+    side.a = job.a + row * job.K;
+  }
+  return side;
+}
+
+// What this lane has of k = k0 + lane.
+fn chunk_of(role: u32, bytes: bool, job: Job, side: Side, k0: u32, lane: u32) -> Chunk {
+  var chunk = Chunk();
+  let k = min(k0 + lane, job.K - 1u);
+  if (bytes && role == FORWARD) {
+    // Of bytes each lane has its own rows', LANES in a row.
+    let at = side.a + k0 / 4u;
+    chunk.low = vec4<u32>(pixels[at[0]], pixels[at[1]], pixels[at[2]], pixels[at[3]]);
+    if (LANES > 4u) {
+      let next = side.a + min(k0 / 4u + 1u, params.words - 1u);
+      chunk.high = vec4<u32>(pixels[next[0]], pixels[next[1]], pixels[next[2]], pixels[next[3]]);
+    }
+  } else if (role == FORWARD || role == PREDICT) {
+    let source = select(job.layer, job.layer - 1u, role == FORWARD);
+    let norm = at_norm(source, job.batch) + k;
+    let affine = at_affine(source, version_of(source, job.tick)) + k;
+    chunk.norm = vec4<f32>(memory[norm], memory[norm + params.F], weights[affine], weights[affine + params.F]);
+    if (role == FORWARD && params.merges == 0u) {
+      chunk.norm[2] = memory[norm + 2u * params.F];
+      chunk.norm[3] = memory[norm + 3u * params.F];
+    }
+  } else if (bytes && role == GRAD) {
+    chunk.low[0] = sample(job.n, k) * params.words;
+  } else if (role == TEACH) {
+    chunk.low[0] = label_of(job.n, k);
+  }
+  return chunk;
+}
+
+// A[m, k0 + j] of this lane's 4 rows m.
+fn a_at(role: u32, bytes: bool, job: Job, side: Side, chunk: Chunk, k0: u32, j: u32) -> vec4<f32> {
+  let k = k0 + j;
+  if (bytes) {
+    if (role == FORWARD) {
+      let word = select(chunk.low, chunk.high, j >= 4u);
+      return params.scale * vec4<f32>((word >> vec4<u32>(8u * (j % 4u))) & vec4<u32>(0xffu));
+    }
+    let word = pixels[subgroupShuffle(chunk.low[0], j) + side.a[0]];
+    return params.scale * vec4<f32>((vec4<u32>(word) >> vec4<u32>(0u, 8u, 16u, 24u)) & vec4<u32>(0xffu));
+  }
+  if (role == PULL) { return load(k, side.a); }
+  if (role == FORWARD || role == PREDICT) {
+    let c = subgroupShuffle(chunk.norm, j);
+    return normalised(load(k, side.a), vec4<f32>(c[0]), vec4<f32>(c[1]), vec4<f32>(c[2]), vec4<f32>(c[3]));
+  }
+  let h = normalised(load(k * params.F, side.a), side.mean, side.rstd, side.gamma, side.beta);
+  if (role == TEACH) {
+    return select(h, vec4<f32>(1.0), side.onehot == vec4<u32>(subgroupShuffle(chunk.low[0], j)));
+  }
+  return h;
+}
+
+// B[k, n] of this lane's 4 columns n.
+fn b_at(role: u32, job: Job, side: Side, k: u32) -> vec4<f32> {
+  if (role == FORWARD || role == PREDICT) { return load_weights(k * job.N, side.b); }
+  if (role == PULL) { return load_weights(k, side.b); }
+  return load(k * job.N, side.b);
+}
+
+// SIDE rows of C = A B, from row m0 on.
+fn product(role: u32, bytes: bool, job: Job, m0: u32, lane: u32) -> Block {
+  let side = side_of(role, bytes, job, m0, lane);
+  var r0 = vec4<f32>(); var r1 = vec4<f32>(); var r2 = vec4<f32>(); var r3 = vec4<f32>();
+  var r4 = vec4<f32>(); var r5 = vec4<f32>(); var r6 = vec4<f32>(); var r7 = vec4<f32>();
+  var r8 = vec4<f32>(); var r9 = vec4<f32>(); var r10 = vec4<f32>(); var r11 = vec4<f32>();
+  var r12 = vec4<f32>(); var r13 = vec4<f32>(); var r14 = vec4<f32>(); var r15 = vec4<f32>();
+  var r16 = vec4<f32>(); var r17 = vec4<f32>(); var r18 = vec4<f32>(); var r19 = vec4<f32>();
+  var r20 = vec4<f32>(); var r21 = vec4<f32>(); var r22 = vec4<f32>(); var r23 = vec4<f32>();
+  var r24 = vec4<f32>(); var r25 = vec4<f32>(); var r26 = vec4<f32>(); var r27 = vec4<f32>();
+  var r28 = vec4<f32>(); var r29 = vec4<f32>(); var r30 = vec4<f32>(); var r31 = vec4<f32>();
+  for (var k0 = 0u; k0 < job.K; k0 += LANES) {
+    let chunk = chunk_of(role, bytes, job, side, k0, lane);
+    let steps = min(LANES, job.K - k0);
+    // C[m, n] += A[m, k] B[k, n] + A[m, k + 1] B[k + 1, n]; of an odd number the last k + 1 is 0 times k.
+    for (var j = 0u; j < steps; j += 2u) {
+      let next = min(j + 1u, steps - 1u);
+      let x = a_at(role, bytes, job, side, chunk, k0, j);
+      let y = select(vec4<f32>(), a_at(role, bytes, job, side, chunk, k0, next), next > j);
+      let w = b_at(role, job, side, k0 + j);
+      let v = b_at(role, job, side, k0 + next);
+      let x0 = subgroupBroadcast(x, 0u);
+      let y0 = subgroupBroadcast(y, 0u);
+      r0 += x0[0] * w + y0[0] * v;
+      r1 += x0[1] * w + y0[1] * v;
+      r2 += x0[2] * w + y0[2] * v;
+      r3 += x0[3] * w + y0[3] * v;
+      let x1 = subgroupBroadcast(x, 1u);
+      let y1 = subgroupBroadcast(y, 1u);
+      r4 += x1[0] * w + y1[0] * v;
+      r5 += x1[1] * w + y1[1] * v;
+      r6 += x1[2] * w + y1[2] * v;
+      r7 += x1[3] * w + y1[3] * v;
+      let x2 = subgroupBroadcast(x, 2u);
+      let y2 = subgroupBroadcast(y, 2u);
+      r8 += x2[0] * w + y2[0] * v;
+      r9 += x2[1] * w + y2[1] * v;
+      r10 += x2[2] * w + y2[2] * v;
+      r11 += x2[3] * w + y2[3] * v;
+      let x3 = subgroupBroadcast(x, 3u);
+      let y3 = subgroupBroadcast(y, 3u);
+      r12 += x3[0] * w + y3[0] * v;
+      r13 += x3[1] * w + y3[1] * v;
+      r14 += x3[2] * w + y3[2] * v;
+      r15 += x3[3] * w + y3[3] * v;
+      if (LANES > 4u) {
+        let x4 = subgroupBroadcast(x, 4u);
+        let y4 = subgroupBroadcast(y, 4u);
+        r16 += x4[0] * w + y4[0] * v;
+        r17 += x4[1] * w + y4[1] * v;
+        r18 += x4[2] * w + y4[2] * v;
+        r19 += x4[3] * w + y4[3] * v;
+        let x5 = subgroupBroadcast(x, 5u);
+        let y5 = subgroupBroadcast(y, 5u);
+        r20 += x5[0] * w + y5[0] * v;
+        r21 += x5[1] * w + y5[1] * v;
+        r22 += x5[2] * w + y5[2] * v;
+        r23 += x5[3] * w + y5[3] * v;
+        let x6 = subgroupBroadcast(x, 6u);
+        let y6 = subgroupBroadcast(y, 6u);
+        r24 += x6[0] * w + y6[0] * v;
+        r25 += x6[1] * w + y6[1] * v;
+        r26 += x6[2] * w + y6[2] * v;
+        r27 += x6[3] * w + y6[3] * v;
+        let x7 = subgroupBroadcast(x, 7u);
+        let y7 = subgroupBroadcast(y, 7u);
+        r28 += x7[0] * w + y7[0] * v;
+        r29 += x7[1] * w + y7[1] * v;
+        r30 += x7[2] * w + y7[2] * v;
+        r31 += x7[3] * w + y7[3] * v;
+      }
+    }
+  }
+  return Block(array<vec4<f32>, 32>(
+    r0, r1, r2, r3, r4, r5, r6, r7,
+    r8, r9, r10, r11, r12, r13, r14, r15,
+    r16, r17, r18, r19, r20, r21, r22, r23,
+    r24, r25, r26, r27, r28, r29, r30, r31,
+  ));
+}
+
+// z, then its columns' mean and 1 / sqrt(var + eps), and the running statistics; of the output layer: logits.
+fn forward(job: Job, lane: u32) {
+  let l = job.layer;
+  let n = job.n0 + 4u * lane;
+  let cols = columns(job, lane);
+  var bias = vec4<f32>();
+  if (l > params.H) { bias = load_weights(job.b + params.F * params.C, cols); }
+  let to = select(at_z(l, job.batch), at_logits(job.batch), l > params.H);
+  var sum = vec4<f32>();
+  for (var m0 = job.m0; m0 < job.m1; m0 += SIDE) {
+    var z = Block();
+    if (l == 1u) { z = product(FORWARD, true, job, m0, lane); } else { z = product(FORWARD, false, job, m0, lane); }
+    for (var r = 0u; r < min(SIDE, job.m1 - m0); r++) {
+      sum += z.row[r];
+      store(to + (m0 + r) * job.N, n, job.N, z.row[r] + bias);
+    }
+  }
+  if (l > 1u && params.merges == 1u && job.m0 == 0u && job.n0 == 0u) { keep_affine(l - 1u, job, lane); }
+  if (l > params.H) { return; }
+  // Two passes, so that nothing cancels; a lane reads what it has written.
+  let mean = sum / f32(params.B);
+  var squares = vec4<f32>();
+  for (var m = 0u; m < params.B; m++) {
+    let d = load(to + m * params.F, cols) - mean;
+    squares += d * d;
+  }
+  let norm = at_norm(l, job.batch);
+  store(norm, n, params.F, mean);
+  store(norm + params.F, n, params.F, 1.0 / sqrt(squares / f32(params.B) + params.eps));
+  // Moving averages for evaluation; the variance unbiased.
+  let unbiased = squares / max(f32(params.B) - 1.0, 1.0);
+  for (var c = 0u; c < 4u && n + c < params.F; c++) {
+    let at = params.at_running + (l - 1u) * 2u * params.F + n + c;
+    weights[at] += params.momentum * (mean[c] - weights[at]);
+    weights[at + params.F] += params.momentum * (unbiased[c] - weights[at + params.F]);
+  }
+}
+
+// Keeps gamma and beta of a layer as its batch is normalised with them.
+fn keep_affine(l: u32, job: Job, lane: u32) {
+  let source = at_affine(l, version_of(l, job.tick));
+  let to = at_norm(l, job.batch) + 2u * params.F;
+  for (var i = lane; i < 2u * params.F; i += LANES) { memory[to + i] = weights[source + i]; }
+}
+
+// What 4 features are normalised with.
+struct Norm { mean: vec4<f32>, rstd: vec4<f32>, gamma: vec4<f32>, beta: vec4<f32> }
+
+// Sums over the batch of dn and of dn xhat: the gradients of beta and of gamma.
+struct Sums { dn: vec4<f32>, dn_xhat: vec4<f32> }
+
+// Adds a row of dn = dh where ReLU passed to the sums, and keeps it until they are complete.
+fn mask(l: u32, job: Job, m: u32, dh: vec4<f32>, c: Norm, cols: vec4<u32>, lane: u32, before: Sums) -> Sums {
+  let xhat = (load(at_z(l, job.batch) + m * params.F, cols) - c.mean) * c.rstd;
+  let dn = select(vec4<f32>(), dh, c.gamma * xhat + c.beta > vec4<f32>());
+  store(at_dz(l, job.batch) + m * params.F, job.n0 + 4u * lane, params.F, dn);
+  return Sums(before.dn + dn, before.dn_xhat + dn * xhat);
+}
+
+// dz = gamma rstd (dn - S1 / B - (z - mean) rstd S2 / B), in the place of dn; a lane reads what it has written.
+fn pull_back(l: u32, job: Job, c: Norm, cols: vec4<u32>, lane: u32, sums: Sums) {
+  let n = job.n0 + 4u * lane;
+  store(at_sums(l, job.batch), n, params.F, sums.dn);
+  store(at_sums(l, job.batch) + params.F, n, params.F, sums.dn_xhat);
+  let mean_dn = sums.dn / f32(params.B);
+  let slope = c.rstd * (sums.dn_xhat / f32(params.B));
+  for (var m = 0u; m < params.B; m++) {
+    let dn = load(at_dz(l, job.batch) + m * params.F, cols);
+    let z = load(at_z(l, job.batch) + m * params.F, cols);
+    store(at_dz(l, job.batch) + m * params.F, n, params.F, c.gamma * c.rstd * (dn - mean_dn - (z - c.mean) * slope));
+  }
+}
+
+// sg = h V + U[y] + c, and what the layer learns from it.
+fn predict(job: Job, lane: u32) {
+  let l = job.layer;
+  let n = job.n0 + 4u * lane;
+  let cols = columns(job, lane);
+  let affine = at_affine(l, version_of(l, job.tick));
+  let c = Norm(norm_row(l, job.batch, 0u, cols), norm_row(l, job.batch, 1u, cols),
+    load_weights(affine, cols), load_weights(affine + params.F, cols));
+  store(at_norm(l, job.batch) + 2u * params.F, n, params.F, c.gamma);
+  store(at_norm(l, job.batch) + 3u * params.F, n, params.F, c.beta);
+  let bias = load_weights(job.b + (params.F + params.U) * params.F, cols);
+  var sums = Sums();
+  for (var m0 = job.m0; m0 < job.m1; m0 += SIDE) {
+    let product_hv = product(PREDICT, false, job, m0, lane);
+    for (var r = 0u; r < min(SIDE, job.m1 - m0); r++) {
+      var sg = product_hv.row[r] + bias;
+      if (params.U > 0u) { sg += load_weights(job.b + (params.F + label_of(job.n, m0 + r)) * params.F, cols); }
+      store(at_sg(l, job.batch) + (m0 + r) * params.F, n, params.F, sg);
+      sums = mask(l, job, m0 + r, sg, c, cols, lane, sums);
+    }
+  }
+  // A layer that does not wait for the loss sees for itself whether what it learns from is finite.
+  for (var i = 0u; i < 4u; i++) {
+    if (!finite(sums.dn_xhat[i])) { atomicStore(&state[2], 1u); }
+  }
+  pull_back(l, job, c, cols, lane, sums);
+}
+
+// The gradient by the activations below: for the layer below to learn from, or for its predictor.
+fn pull(job: Job, lane: u32) {
+  let below = job.layer - 1u;
+  let n = job.n0 + 4u * lane;
+  let cols = columns(job, lane);
+  let c = Norm(norm_row(below, job.batch, 0u, cols), norm_row(below, job.batch, 1u, cols),
+    norm_row(below, job.batch, 2u, cols), norm_row(below, job.batch, 3u, cols));
+  var sums = Sums();
+  for (var m0 = job.m0; m0 < job.m1; m0 += SIDE) {
+    let dh = product(PULL, false, job, m0, lane);
+    for (var r = 0u; r < min(SIDE, job.m1 - m0); r++) {
+      let row = (m0 + r) * params.F;
+      if (params.masks == 1u) {
+        sums = mask(below, job, m0 + r, dh.row[r], c, cols, lane, sums);
+      } else {
+        store(at_err(below, job.batch) + row, n, params.F, 2.0 * (load(at_sg(below, job.batch) + row, cols) - dh.row[r]));
+      }
+    }
+  }
+  if (params.masks == 1u) { pull_back(below, job, c, cols, lane, sums); }
+}
+
+// One Adam update (Kingma and Ba 2015) of 4 parameters, from the sums of their gradients over the batch.
+fn adam(read: u32, write: u32, moment: u32, n: u32, N: u32, gradient: vec4<f32>, step: vec2<f32>) {
+  let at = min(vec4<u32>(n) + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(N - 1u));
+  let m_at = moment + at;
+  let v_at = params.at_v + m_at;
+  let g = gradient / f32(params.B);
+  let m = params.beta1 * vec4<f32>(moments[m_at[0]], moments[m_at[1]], moments[m_at[2]], moments[m_at[3]])
+    + (1.0 - params.beta1) * g;
+  let v = params.beta2 * vec4<f32>(moments[v_at[0]], moments[v_at[1]], moments[v_at[2]], moments[v_at[3]])
+    + (1.0 - params.beta2) * g * g;
+  let p = load_weights(read, at) - step.x * m / (sqrt(v) + step.y);
+  for (var c = 0u; c < 4u && n + c < N; c++) {
+    moments[moment + n + c] = m[c];
+    moments[params.at_v + moment + n + c] = v[c];
+    weights[write + n + c] = p[c];
+  }
+}
+
+// Step size and epsilon of an update in this batch's step.
+fn step_of(event: u32, n: i32) -> vec2<f32> {
+  let at = params.at_updates + 2u * (event * params.capacity + u32(n));
+  return vec2<f32>(bitcast<f32>(table[at]), bitcast<f32>(table[at + 1u]));
+}
+
+// Adam on a block of a matrix that is read, and written, and whose moments begin, `at` these places.
+fn update(job: Job, gradient: Block, lane: u32, at: vec3<u32>, step: vec2<f32>) {
+  for (var r = 0u; r < job.m1 - job.m0; r++) {
+    let row = (job.m0 + r) * job.N;
+    adam(at.x + row, at.y + row, at.z + row, job.n0 + 4u * lane, job.N, gradient.row[r], step);
+  }
+}
+
+// dW, and Adam; the workgroups of the first rows take gamma and beta along.
+fn grad(job: Job, lane: u32) {
+  let l = job.layer;
+  let step = step_of(l - 1u, job.n);
+  var dw = Block();
+  if (l == 1u) { dw = product(GRAD, true, job, job.m0, lane); } else { dw = product(GRAD, false, job, job.m0, lane); }
+  update(job, dw, lane, vec3<u32>(at_w(l, job.version), at_w(l, job.version + 1u), at_w(l, 0u)), step);
+  if (job.m0 == 0u && l <= params.H) {
+    let read = at_affine(l, job.version);
+    let write = at_affine(l, job.version + 1u);
+    let moment = at_affine(l, 0u);
+    let n = job.n0 + 4u * lane;
+    let cols = columns(job, lane);
+    adam(read, write, moment, n, params.F, load(at_sums(l, job.batch) + params.F, cols), step);
+    let b = params.F;
+    adam(read + b, write + b, moment + b, n, params.F, load(at_sums(l, job.batch), cols), step);
+  }
+}
+
+// d[V U c], and Adam.
+fn teach(job: Job, lane: u32) {
+  let l = job.layer;
+  let at = vec3<u32>(at_model(l, job.version), at_model(l, job.version + 1u), at_model(l, 0u) - params.at_models + params.w_size);
+  let step = step_of(params.H + l, job.n + i32(params.lag_teach));
+  update(job, product(TEACH, false, job, job.m0, lane), lane, at, step);
+}
+
+// Softmax, cross-entropy and their gradient for the whole batch, a row for each lane; the batch's loss and correct count.
+fn softmax(job: Job, lane: u32) {
+  var loss = 0.0;
+  var correct = 0.0;
+  for (var m = lane; m < params.B; m += LANES) {
+    let row = at_logits(job.batch) + m * params.C;
+    let label = label_of(job.n, m);
+    var best = 0u;
+    var most = memory[row];
+    for (var c = 1u; c < params.C; c++) {
+      if (memory[row + c] > most) {
+        best = c;
+        most = memory[row + c];
+      }
+    }
+    // The largest logit is taken out first, so that exp never overflows.
+    var sum = 0.0;
+    for (var c = 0u; c < params.C; c++) { sum += exp(memory[row + c] - most); }
+    let lse = most + log(sum);
+    loss += lse - memory[row + label];
+    correct += select(0.0, 1.0, best == label);
+    for (var c = 0u; c < params.C; c++) {
+      let d = exp(memory[row + c] - lse) - select(0.0, 1.0, c == label);
+      memory[at_dlogits(job.batch) + m * params.C + c] = d;
+    }
+  }
+  loss = subgroupAdd(loss);
+  correct = subgroupAdd(correct);
+  if (lane != 0u) { return; }
+  if (!finite(loss)) { atomicStore(&state[2], 1u); }
+  atomicStore(&state[4u + u32(job.n)], bitcast<u32>(loss / f32(params.B)));
+  atomicStore(&state[4u + params.capacity + u32(job.n)], u32(correct));
+}
+
+// How many updates of layer l are done before a tick, all uploads together.
+fn version_of(l: u32, tick: u32) -> u32 {
+  let done = i32(tick) - i32(params.stagger * (l - 1u) + params.lag_grad);
+  return table[1] + u32(clamp(done, 0, i32(table[0])));
+}
+
+// First layer and number of layers of a role in this dispatch.
+fn span_of(role: u32) -> vec2<u32> {
+  switch (role) {
+    case FORWARD: { return vec2<u32>(params.forward_from, params.forward_layers); }
+    case TEACH: { return vec2<u32>(params.teach_from, params.teach_layers); }
+    case PREDICT: { return vec2<u32>(params.predict_from, params.predict_layers); }
+    case GRAD: { return vec2<u32>(params.grad_from, params.grad_layers); }
+    default: { return vec2<u32>(params.pull_from, params.pull_layers); }
+  }
+}
+
+// M, K, N of a role's product.
+fn shape_of(role: u32, l: u32) -> vec3<u32> {
+  switch (role) {
+    case FORWARD: { return vec3<u32>(params.B, inputs_of(l), outputs_of(l)); }
+    case TEACH: { return vec3<u32>(params.F + params.U + 1u, params.B, params.F); }
+    case PREDICT: { return vec3<u32>(select(params.B, 1u, l > params.H), params.F, select(params.F, 1u, l > params.H)); }
+    case GRAD: { return vec3<u32>(inputs_of(l) + select(0u, 1u, l > params.H), params.B, outputs_of(l)); }
+    default: { return vec3<u32>(params.B, outputs_of(l), params.F); }
+  }
+}
+
+// Whether a workgroup has whole columns, since it needs sums over the batch.
+fn is_whole(role: u32, l: u32) -> bool {
+  return (role == FORWARD && l <= params.H) || role == PREDICT || (role == PULL && params.masks == 1u);
+}
+
+// Which role, layer and part of C the number-th job is.
+fn job_of(number: u32, tick: u32) -> Job {
+  var job = Job();
+  job.tick = tick;
+  var rest = number;
+  for (var role = FORWARD; role <= PULL; role *= 2u) {
+    if ((ROLES & role) == 0u) { continue; }
+    let span = span_of(role);
+    for (var l = span.x; l < span.x + span.y; l++) {
+      let shape = shape_of(role, l);
+      let across = (shape.z + SIDE - 1u) / SIDE;
+      let rows = select(SIDE, shape.x, is_whole(role, l));
+      let count = across * ((shape.x + rows - 1u) / rows);
+      if (rest < count) {
+        job.role = role;
+        job.layer = l;
+        job.m0 = rest / across * rows;
+        job.m1 = min(job.m0 + rows, shape.x);
+        job.n0 = rest % across * SIDE;
+        job.M = shape.x;
+        job.K = shape.y;
+        job.N = shape.z;
+        return job;
+      }
+      rest -= count;
+    }
+  }
+  return job;
+}
+
+// Counts the tick, and at the end of a step that leaves its loss in tiles adds them up.
+fn keep_time(tick: u32) {
+  if (params.loss_tiles > 0u) {
+    var total = vec2<f32>();
+    for (var t = 0u; t < params.loss_tiles; t++) {
+      total += vec2<f32>(memory[params.at_loss + 2u * t], memory[params.at_loss + 2u * t + 1u]);
+    }
+    atomicStore(&state[4u + tick], bitcast<u32>(total.x / f32(params.B)));
+    atomicStore(&state[4u + params.capacity + tick], u32(total.y));
+  }
+  if (params.next != params.clock) { atomicStore(&state[params.next], tick + params.advance); }
+}
+
+fn run(role: u32, found: Job, lane: u32) {
+  var job = found;
+  let l = job.layer;
+  // This job's batch: nothing is done before the first of the upload has come here, and after the last.
+  var lag = 0u;
+  if (role == PREDICT) { lag = params.lag_predict; }
+  if (role == GRAD || role == PULL) { lag = params.lag_grad; }
+  let tick = i32(job.tick) - i32(params.stagger * (l - 1u) + lag);
+  if (tick < 0 || tick >= i32(table[0])) { return; }
+  job.n = tick;
+  job.version = version_of(l, job.tick);
+  job.batch = table[1] + u32(tick);
+  if (role == TEACH) {
+    // A predictor learns from an earlier batch; before the first there is nothing to learn.
+    job.n = tick - i32(params.lag_teach);
+    job.version = table[1] + u32(tick);
+    if (job.version < params.lag_teach) { return; }
+    job.batch = job.version - params.lag_teach;
+  }
+  switch (role) {
+    case FORWARD: {
+      if (l > 1u) { job.a = at_z(l - 1u, job.batch); }
+      job.b = at_w(l, job.version);
+      forward(job, lane);
+    }
+    case PREDICT: {
+      if (l > params.H) {
+        softmax(job, lane);
+        return;
+      }
+      job.a = at_z(l, job.batch);
+      job.b = at_model(l, job.batch + params.lag_predict);
+      predict(job, lane);
+    }
+    case PULL: {
+      job.a = select(at_dz(l, job.batch), at_dlogits(job.batch), l > params.H);
+      job.b = at_w(l, job.version);
+      pull(job, lane);
+    }
+    case GRAD: {
+      if (l > 1u) { job.a = at_z(l - 1u, job.batch); }
+      job.b = select(at_dz(l, job.batch), at_dlogits(job.batch), l > params.H);
+      grad(job, lane);
+    }
+    default: {
+      job.a = at_z(l, job.batch);
+      job.b = at_err(l, job.batch);
+      teach(job, lane);
+    }
+  }
+}
+
+@compute @workgroup_size(LANES)
+fn main(
+  @builtin(workgroup_id) group: vec3<u32>,
+  @builtin(num_workgroups) groups: vec3<u32>,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  // The tick, and the flag: once something was not finite everything stays as it is.
+  let tick = subgroupBroadcastFirst(atomicLoad(&state[params.clock]));
+  if (subgroupBroadcastFirst(atomicLoad(&state[2])) != 0u) { return; }
+  if (group.x == 0u && lane == 0u) { keep_time(tick); }
+  // Drivers give each of their threads as many neighbouring workgroups: jobs of all kinds, if they are dealt like cards.
+  let job = job_of(group.x % PILES * (groups.x / PILES) + group.x / PILES, tick);
+  // One copy of the code for each role, so that nothing of a role is decided in the inner loops.
+  switch (job.role) {
+    case FORWARD: { if ((ROLES & FORWARD) != 0u) { run(FORWARD, job, lane); } }
+    case TEACH: { if ((ROLES & TEACH) != 0u) { run(TEACH, job, lane); } }
+    case PREDICT: { if ((ROLES & PREDICT) != 0u) { run(PREDICT, job, lane); } }
+    case GRAD: { if ((ROLES & GRAD) != 0u) { run(GRAD, job, lane); } }
+    case PULL: { if ((ROLES & PULL) != 0u) { run(PULL, job, lane); } }
+    default: {}
+  }
+}

@@ -1,0 +1,78 @@
+import type { ResidentSamples } from '../../data/resident.ts';
+import type { Gpu } from '../../gpu/gpu.ts';
+import type { MlpShape } from '../../nn/mlp.ts';
+import { SyntheticGradient } from '../../nn/synthetic-gradient.ts';
+import type { LearningRule, SideModel } from '../rule.ts';
+import { labelContext } from '../synthetic.ts';
+import type { TrainOptions } from '../trainer.ts';
+import type { ScheduleName } from './driver.ts';
+import { formsRefuse } from './forms.ts';
+import { fusedBackprop, fusedSynthetic } from './fused.ts';
+import type { PackedSchedule } from './packed.ts';
+import { wave, waveOfOne } from './wave.ts';
+
+/** A schedule for a run. */
+export interface Choice {
+  readonly schedule: ScheduleName;
+  /** What records it; none of the layered one. */
+  readonly packed?: PackedSchedule;
+  /** Why it is not the one that was asked for. */
+  readonly because?: string;
+}
+
+/** What a choice depends on. */
+export interface ChoiceOf {
+  readonly gpu: Gpu;
+  readonly options: TrainOptions;
+  readonly shape: MlpShape;
+  readonly data: ResidentSamples;
+  readonly models: readonly SideModel[];
+}
+
+/** The schedules that a rule has beside the layered one, fastest last. */
+function packedOf(rule: LearningRule, stages: 1 | 3): Partial<Record<ScheduleName, PackedSchedule>> {
+  if (rule.name === 'bp') return { fused: fusedBackprop };
+  if (rule.heeds.synthetic) return { fused: fusedSynthetic, wave: stages === 1 ? waveOfOne : wave };
+  return {};
+}
+
+/** Whether a rule has a wave. */
+export const hasWave = (rule: LearningRule): boolean => packedOf(rule, 3).wave !== undefined;
+
+/** What keeps a run from fused kernels, if anything does. */
+function refusal({ gpu, options, shape, data, models }: ChoiceOf): string | undefined {
+  const { rule, batchSize, updateProbability = 1, lambda = 0, sgWarmup = 0, optimizer = 'adam' } = options;
+  if (optimizer !== 'adam') return `they update by adam, not by ${optimizer}`;
+  if (updateProbability < 1) return 'they update every layer in every step';
+  if (sgWarmup > 0) return 'they have no warm-up';
+  if (lambda > 0) return 'they do not mix the true gradient in';
+  if (!data.bytes) return 'they read samples that are bytes';
+  if (rule.heeds.synthetic) {
+    const linear = models.every(
+      (m) => m instanceof SyntheticGradient && m.hidden.length === 0 && m.shape.output === 'linear',
+    );
+    if (!linear || models.length !== shape.layers - 1) return 'their predictors are linear';
+    if (rule.context !== labelContext) return 'their predictors are told the label or nothing';
+  }
+  const { inputs: I, hidden: F, classes: C, layers } = shape;
+  return formsRefuse(gpu, { B: batchSize, I, F, C, H: layers - 1 }, options.forms);
+}
+
+/** Chooses the schedule asked for or, where the rule has none such or its kernels do not cover the run, the next best. */
+export function chooseSchedule(of: ChoiceOf): Choice {
+  const { rule, schedule: wish = 'layered', waveStages = 3 } = of.options;
+  const asked = wish === 'best' ? 'wave' : wish;
+  if (asked === 'layered') return { schedule: 'layered' };
+  const packed = packedOf(rule, waveStages);
+  const found = asked === 'wave' && packed.wave ? 'wave' : packed.fused ? 'fused' : undefined;
+  const layered = { schedule: 'layered' } as const;
+  if (!found) return wish === 'best' ? layered : { ...layered, because: `${rule.name} has no fused kernels` };
+  const why = refusal(of);
+  if (why) return { ...layered, because: `of the fused kernels: ${why}` };
+  return {
+    schedule: found,
+    packed: packed[found]!,
+    ...(found !== asked &&
+      wish !== 'best' && { because: `${rule.name} has no wave: its layers wait for each other` }),
+  };
+}

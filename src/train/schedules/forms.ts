@@ -1,0 +1,107 @@
+import type { Gpu } from '../../gpu/gpu.ts';
+import { ceilDiv } from '../../gpu/kernel.ts';
+import type { Constants } from '../../gpu/shader.ts';
+import { fusedLayers, fusedLayersCpu, fusedTop, fusedTopCpu } from '../../kernels/fused.ts';
+import { constantsOf, featuresFor, type Tiles, tilesRefuse } from '../../kernels/tiles.ts';
+
+/** Which of the two forms that the fused kernels have. */
+export type FormName = 'gpu' | 'cpu';
+
+/** The fused kernels in one form, with the constants that suit the sizes. */
+export interface FusedForms {
+  readonly layers: typeof fusedLayers;
+  /** Of a dispatch of a kind. */
+  readonly layerConstants: (kind: string) => Constants;
+  readonly top: typeof fusedTop;
+  readonly topConstants: Constants;
+  /** Tiles of rows that column statistics come in, and the sums of the top hidden layer's gradients. */
+  readonly tiles: number;
+  readonly sumTiles: number;
+}
+
+/** Bytes of workgroup memory that fused_layers takes beside its features. */
+const SLICES = 9216 + 16;
+
+/** Classes that fused_top keeps in a thread's registers. */
+const MOST_CLASSES = 24;
+
+/**
+ * The form for a device: on a CPU driver the one that hands numbers from lane to lane of a subgroup, if the driver has such
+ * as it is written for and the classes fit one; `wanted` asks for one, and gets the other where it cannot be.
+ */
+function formFor(gpu: Gpu, classes: number, wanted: FormName | undefined): FormName {
+  const lanes = gpu.subgroupSize;
+  const fits = (lanes === 4 || lanes === 8) && classes <= 4 * lanes;
+  return fits && (wanted ?? (gpu.isCpu ? 'cpu' : 'gpu')) === 'cpu' ? 'cpu' : 'gpu';
+}
+
+/** What the GPU forms run with where nothing better is known. */
+export const GPU_TILES = {
+  layers: { TILE_M: 32, TILE_N: 32, TILE_K: 32, SPLIT: 2 },
+  top: { ROWS: 16, LANES: 8 },
+} as const satisfies Tiles;
+
+/** Of what was measured with a GPU form there is nothing in a CPU form. */
+const cpuConstants = (tiles: Tiles, kind: string): Constants =>
+  'TILE_M' in tiles.layers ? {} : constantsOf(tiles, kind);
+
+/** Chooses the form: a step's kernels agree on their tiles. */
+export function formsFor(
+  gpu: Gpu,
+  sizes: { B: number; I: number; F: number; C: number; H: number },
+  usesTop: boolean,
+  wanted?: FormName,
+  given?: Tiles,
+): FusedForms {
+  const { B, F, C } = sizes;
+  if (formFor(gpu, C, wanted) === 'cpu') {
+    const LANES = gpu.subgroupSize!;
+    return {
+      layers: fusedLayersCpu,
+      layerConstants: (kind) => ({ ...(given && cpuConstants(given, kind)), LANES }),
+      top: fusedTopCpu,
+      topConstants: { LANES },
+      // Whoever needs sums over the batch has whole columns.
+      tiles: 1,
+      sumTiles: 1,
+    };
+  }
+  // What was measured on one device need not fit another of its kind.
+  const tiles = given && tilesRefuse(gpu.limits, given, sizes) === undefined ? given : GPU_TILES;
+  const { TILE_M } = tiles.layers as { TILE_M: number };
+  const top = { ...GPU_TILES.top, ...tiles.top };
+  return {
+    layers: fusedLayers,
+    layerConstants: (kind) => {
+      const constants = constantsOf(tiles, kind);
+      return { ...constants, FEATURES: featuresFor(constants, F) };
+    },
+    top: fusedTop,
+    topConstants: { ...top, TILE_M, FEATURES: F, CLASSES: C },
+    tiles: ceilDiv(B, TILE_M),
+    sumTiles: usesTop ? ceilDiv(B, top.ROWS) : ceilDiv(B, TILE_M),
+  };
+}
+
+/** Why the kernels do not cover these sizes on this device, if they do not. */
+export function formsRefuse(
+  gpu: Gpu,
+  { B, I, F, C, H }: { B: number; I: number; F: number; C: number; H: number },
+  wanted?: FormName,
+): string | undefined {
+  const { maxComputeWorkgroupStorageSize, maxStorageBufferBindingSize, maxComputeWorkgroupsPerDimension } =
+    gpu.limits;
+  const cpu = formFor(gpu, C, wanted) === 'cpu';
+  const most = Math.floor((maxComputeWorkgroupStorageSize - SLICES) / 16);
+  if (!cpu && F > most) return `they cover up to ${most} hidden units on this device`;
+  if (!cpu && C > MOST_CLASSES) return `they cover up to ${MOST_CLASSES} classes`;
+  const memory = 4 * H * B * F * (5 + 3 * 4);
+  const parameters = 8 * (I * F + H * F * (2 * F + C));
+  if (Math.max(memory, parameters) > maxStorageBufferBindingSize)
+    return 'they keep all layers in one buffer, which this device cannot hold';
+  const side = cpu ? 4 * gpu.subgroupSize! : 32;
+  const tiles = H * ceilDiv(Math.max(B, I, F + C + 1), side) * ceilDiv(F, side) * 2;
+  if (tiles > maxComputeWorkgroupsPerDimension)
+    return 'they would take more workgroups than this device allows';
+  return undefined;
+}

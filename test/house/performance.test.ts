@@ -1,0 +1,19 @@
+import { readFileSync } from 'node:fs';
+import { expect, it } from 'vitest';
+import { committedRecords, PAGE, TABLES, withTables } from '../../bench/suites/docs.ts';
+
+const page = readFileSync(PAGE, 'utf8');
+
+it('the tables of the chapter on performance are what the records say: else run `npm run bench:docs`', () => {
+  expect(page).toBe(withTables(page, committedRecords()));
+});
+
+it('and all of them stand there', () => {
+  const markers = [...page.matchAll(/<!-- table ([\w.-]+) -->/g)].map((match) => match[1]!);
+  expect(markers.sort()).toEqual(Object.keys(TABLES).sort());
+});
+
+it('no committed record is of a run in a hurry', () => {
+  for (const { record } of committedRecords())
+    for (const part of Object.values(record.suites)) expect(part.quick).toBe(false);
+});
