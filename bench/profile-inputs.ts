@@ -44,8 +44,8 @@ export const shapeForm = (spec: KernelSpec): string => shapeNames(spec).join('x'
 
 const EXAMPLES: Params = { M: 256, K: 784, N: 256, B: 256, F: 256, I: 784, C: 10, n: 65536, delay: 2 };
 
-/** Names of params whose meaning is known, so that buffers can be made up for them. */
-const isKnown = (spec: KernelSpec): boolean => shapeNames(spec).every((name) => name in EXAMPLES);
+/** Whether the meaning of its sizes is known, so that a kernel's buffers can be made up for them. */
+export const isKnown = (spec: KernelSpec): boolean => shapeNames(spec).every((name) => name in EXAMPLES);
 
 /**
  * A kernel's params from a shape such as `256x784x256`.

@@ -17,7 +17,7 @@ import { stopMidway, turnsOf } from '../src/train/profile.ts';
 import { rules } from '../src/train/rules.ts';
 import { Trainer } from '../src/train/trainer.ts';
 import { optionsOf } from './paper.ts';
-import { makeContents, paramsFromShape, smallerParams } from './profile-inputs.ts';
+import { isKnown, makeContents, paramsFromShape, smallerParams } from './profile-inputs.ts';
 import { expectPassed, originOf, timeAlone } from './profile-roof.ts';
 import { RUNGS } from './suites/ladder.ts';
 
@@ -194,7 +194,7 @@ export async function profileInSteps(
   config: BenchConfig,
   { kernel, variant, timestamps }: Omit<KernelOptions, 'shape' | 'seed'>,
 ): Promise<KernelRecord> {
-  kernelNamed(kernel);
+  const spec = kernelNamed(kernel);
   const data = new ResidentDataset(gpu, dataset);
   const runs: AloneProfile[] = [];
   let origin: ProfileOrigin | undefined;
@@ -239,9 +239,8 @@ export async function profileInSteps(
   }
   if (!origin) {
     const methods = config.methods.join(', ');
-    throw new InputError(
-      `--kernel ${kernel}: no step of ${methods} has it on ${gpu.info.name}; --shape says at which shape to run it alone`,
-    );
+    const hint = isKnown(spec) ? '; --shape says at which shape to run it alone' : '';
+    throw new InputError(`--kernel ${kernel}: no step of ${methods} has it on ${gpu.info.name}${hint}`);
   }
   return recordOf(origin, config.seed, runs);
 }

@@ -1,8 +1,7 @@
 import type { Gpu } from '../src/gpu/gpu.ts';
 import type { Constants } from '../src/gpu/shader.ts';
-import { fusedLayers, fusedLayersCpu } from '../src/kernels/fused.ts';
-import { constantsOf, kindOf, layersRefuse, type Tiles, topRefuses } from '../src/kernels/tiles.ts';
-import { GPU_TILES } from '../src/train/schedules/forms.ts';
+import { kindOf, layersRefuse, type Tiles, topRefuses, usualTiles } from '../src/kernels/tiles.ts';
+import type { FormName } from '../src/train/schedules/forms.ts';
 import { fusedBackprop, fusedSynthetic } from '../src/train/schedules/fused.ts';
 import type { PackedSchedule } from '../src/train/schedules/packed.ts';
 import { wave, waveOfOne } from '../src/train/schedules/wave.ts';
@@ -92,29 +91,30 @@ export function kindsOf(schedule: PackedSchedule, hiddenLayers: number): { kinds
 /** What may be chosen for a schedule: of the form that runs on the device, as far as the device's limits allow. */
 export function choicesFor(
   { limits }: Pick<Gpu, 'limits'>,
-  form: 'gpu' | 'cpu',
+  form: FormName,
   schedule: PackedSchedule,
   { hidden, layers, classes }: { hidden: number; layers: number; classes: number },
 ): Choices {
   const { kinds, top } = kindsOf(schedule, layers - 1);
+  const all = usualTiles(form);
+  const usual = top ? all : { layers: all.layers };
   if (form === 'cpu') {
-    const usual = { PILES: usualPiles };
-    const others = PILES.filter((n) => n !== usualPiles).map((n) => ({ PILES: n }));
-    return { usual: { layers: usual }, layers: [usual, ...others], shared: [], kinds, top: [] };
+    const others = PILES.filter((n) => n !== all.layers.PILES).map((n) => ({ PILES: n }));
+    return { usual: { layers: all.layers }, layers: [all.layers, ...others], shared: [], kinds, top: [] };
   }
   const tiles = TILES.map(([TILE_M, TILE_N, TILE_K, SPLIT]) => ({ TILE_M, TILE_N, TILE_K, SPLIT }));
   const tops = TOPS.map(([ROWS, LANES]) => ({ ROWS, LANES }));
   return {
-    usual: GPU_TILES,
+    usual,
     layers: [
-      GPU_TILES.layers,
+      all.layers,
       ...tiles.filter((constants) => layersRefuse(limits, constants, hidden) === undefined),
     ],
     shared: ['TILE_M'],
     kinds,
     top: top
       ? [
-          GPU_TILES.top,
+          all.top!,
           ...tops.filter((constants) => topRefuses(limits, constants, hidden, classes) === undefined),
         ]
       : [],

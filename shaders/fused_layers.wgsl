@@ -40,6 +40,7 @@ struct Params {
   B: u32, I: u32, F: u32, C: u32, H: u32, U: u32, words: u32, capacity: u32,
   scale: f32, eps: f32, momentum: f32, beta1: f32, beta2: f32,
   stagger: u32, lag_predict: u32, lag_grad: u32, lag_teach: u32, lead: u32,
+  back: u32, lag_merge: u32,
   z_slots: u32, slots: u32, w_slots: u32, v_slots: u32, tiles: u32, sum_tiles: u32,
   merges: u32, masks: u32, clock: u32, next: u32, advance: u32, loss_tiles: u32,
   forward_from: u32, forward_layers: u32, teach_from: u32, teach_layers: u32, predict_from: u32, predict_layers: u32,
@@ -216,7 +217,7 @@ fn prepare(role: u32, job: Job, index: u32) {
       if (role == FORWARD && params.merges == 0u) { coef[k] = norm_of(source, job.batch, k); }
       else {
         let keep = first && (role == PREDICT || params.merges == 1u);
-        coef[k] = merge_stats(source, job.batch, version_of(source, job.tick), k, keep);
+        coef[k] = merge_stats(source, job.batch, version_of(source, job.tick - params.lag_merge), k, keep);
       }
     }
   }
@@ -426,7 +427,7 @@ fn step_of(event: u32, n: i32) -> vec2<f32> {
 // dW, and Adam; the workgroups of the first rows take gamma and beta along.
 fn finish_grad(job: Job, dw: Block, thread: vec3<u32>, index: u32) {
   let l = job.layer;
-  let step = step_of(l - 1u, job.n);
+  let step = step_of(l - 1u, job.n + i32(way_back(l)));
   let read = at_w(l, job.version);
   let write = at_w(l, job.version + 1u);
   let moment = at_w(l, 0u);
@@ -488,10 +489,14 @@ fn softmax(job: Job, index: u32) {
   atomicStore(&state[4u + params.capacity + u32(job.n)], u32(total.y));
 }
 
+// Steps that layer l's gradient takes back to it, where every layer waits for the true one.
+fn way_back(l: u32) -> u32 { return params.back * (params.H + 1u - l); }
+
 // How many updates of layer l are done before a tick, all uploads together.
 fn version_of(l: u32, tick: u32) -> u32 {
   let done = i32(tick) - i32(params.stagger * (l - 1u) + params.lag_grad);
-  return table[1] + u32(clamp(done, 0, i32(table[0])));
+  let passed = table[1] + u32(clamp(done, 0, i32(table[0])));
+  return passed - min(passed, way_back(l));
 }
 
 // First layer and number of layers of a role in this dispatch.
@@ -575,6 +580,14 @@ fn run(role: u32, found: Job, thread: vec3<u32>, index: u32) {
   } else {
     job.version = version_of(l, job.tick);
     job.batch = table[1] + u32(tick);
+  }
+  if (role == GRAD || role == PULL) {
+    // Of the batch whose gradient is back by now. It goes down through the weights that the batch came up through.
+    let back = way_back(l);
+    if (job.batch < back) { return; }
+    job.n -= i32(back);
+    job.batch -= back;
+    if (role == PULL) { job.version = job.batch - min(job.batch, back); }
   }
   if (role == PREDICT && l > params.H) {
     softmax(job, index);

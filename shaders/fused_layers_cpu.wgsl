@@ -25,6 +25,7 @@ struct Params {
   B: u32, I: u32, F: u32, C: u32, H: u32, U: u32, words: u32, capacity: u32,
   scale: f32, eps: f32, momentum: f32, beta1: f32, beta2: f32,
   stagger: u32, lag_predict: u32, lag_grad: u32, lag_teach: u32, lead: u32,
+  back: u32, lag_merge: u32,
   z_slots: u32, slots: u32, w_slots: u32, v_slots: u32, tiles: u32, sum_tiles: u32,
   merges: u32, masks: u32, clock: u32, next: u32, advance: u32, loss_tiles: u32,
   forward_from: u32, forward_layers: u32, teach_from: u32, teach_layers: u32, predict_from: u32, predict_layers: u32,
@@ -187,7 +188,7 @@ fn chunk_of(role: u32, bytes: bool, job: Job, side: Side, k0: u32, lane: u32) ->
   } else if (role == FORWARD || role == PREDICT) {
     let source = select(job.layer, job.layer - 1u, role == FORWARD);
     let norm = at_norm(source, job.batch) + k;
-    let affine = at_affine(source, version_of(source, job.tick)) + k;
+    let affine = at_affine(source, version_of(source, job.tick - params.lag_merge)) + k;
     chunk.norm = vec4<f32>(memory[norm], memory[norm + params.F], weights[affine], weights[affine + params.F]);
     if (role == FORWARD && params.merges == 0u) {
       chunk.norm[2] = memory[norm + 2u * params.F];
@@ -352,7 +353,7 @@ fn forward(job: Job, lane: u32) {
 
 // Keeps gamma and beta of a layer as its batch is normalised with them.
 fn keep_affine(l: u32, job: Job, lane: u32) {
-  let source = at_affine(l, version_of(l, job.tick));
+  let source = at_affine(l, version_of(l, job.tick - params.lag_merge));
   let to = at_norm(l, job.batch) + 2u * params.F;
   for (var i = lane; i < 2u * params.F; i += LANES) { memory[to + i] = weights[source + i]; }
 }
@@ -470,7 +471,7 @@ fn update(job: Job, gradient: Block, lane: u32, at: vec3<u32>, step: vec2<f32>) 
 // dW, and Adam; the workgroups of the first rows take gamma and beta along.
 fn grad(job: Job, lane: u32) {
   let l = job.layer;
-  let step = step_of(l - 1u, job.n);
+  let step = step_of(l - 1u, job.n + i32(way_back(l)));
   var dw = Block();
   if (l == 1u) { dw = product(GRAD, true, job, job.m0, lane); } else { dw = product(GRAD, false, job, job.m0, lane); }
   update(job, dw, lane, vec3<u32>(at_w(l, job.version), at_w(l, job.version + 1u), at_w(l, 0u)), step);
@@ -528,10 +529,14 @@ fn softmax(job: Job, lane: u32) {
   atomicStore(&state[4u + params.capacity + u32(job.n)], u32(correct));
 }
 
+// Steps that layer l's gradient takes back to it, where every layer waits for the true one.
+fn way_back(l: u32) -> u32 { return params.back * (params.H + 1u - l); }
+
 // How many updates of layer l are done before a tick, all uploads together.
 fn version_of(l: u32, tick: u32) -> u32 {
   let done = i32(tick) - i32(params.stagger * (l - 1u) + params.lag_grad);
-  return table[1] + u32(clamp(done, 0, i32(table[0])));
+  let passed = table[1] + u32(clamp(done, 0, i32(table[0])));
+  return passed - min(passed, way_back(l));
 }
 
 // First layer and number of layers of a role in this dispatch.
@@ -622,6 +627,14 @@ fn run(role: u32, found: Job, lane: u32) {
     job.version = table[1] + u32(tick);
     if (job.version < params.lag_teach) { return; }
     job.batch = job.version - params.lag_teach;
+  }
+  if (role == GRAD || role == PULL) {
+    // Of the batch whose gradient is back by now. It goes down through the weights that the batch came up through.
+    let back = way_back(l);
+    if (job.batch < back) { return; }
+    job.n -= i32(back);
+    job.batch -= back;
+    if (role == PULL) { job.version = job.batch - min(job.batch, back); }
   }
   switch (role) {
     case FORWARD: {

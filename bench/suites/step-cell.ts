@@ -7,7 +7,7 @@ import { CheckFailedError } from '../paper.ts';
 import type { Peaks } from '../peaks.ts';
 import { compareLosses, toleranceOf } from '../peers/agreement.ts';
 import { StepRunner, type StepTime } from './step-runner.ts';
-import { FIRST_STEPS, MAP, trainOptions, VARIANTS, type Variant } from './step-variants.ts';
+import { FIRST_STEPS, MAP, sameLosses, trainOptions, VARIANTS, type Variant } from './step-variants.ts';
 import { mapSpread, type Spread, spread } from './suite.ts';
 
 /** A variant in a cell of the grid: measured, or left out with the reason. */
@@ -63,18 +63,15 @@ async function prepare(
   variant: Variant,
   layered: Map<string, readonly number[]>,
 ): Promise<Ready | { leftOut: string }> {
-  const { name, method, schedule, sameLosses } = variant;
+  const { name, method, schedule } = variant;
   if (trainer.schedule !== schedule) return { leftOut: trainer.because ?? `it ran as ${trainer.schedule}` };
   await trainer.ready();
   const losses = [...(await trainer.results(trainer.submit(FIRST_STEPS))).losses];
   if (schedule === 'layered') layered.set(method, losses);
   const tolerance = toleranceOf(trainer.shape, trainer.options.batchSize, 'float32');
   const expected = layered.get(method)!;
-  const { agrees, worst } = compareLosses(
-    expected.slice(0, sameLosses),
-    losses.slice(0, sameLosses),
-    tolerance,
-  );
+  const steps = sameLosses(trainer);
+  const { agrees, worst } = compareLosses(expected.slice(0, steps), losses.slice(0, steps), tolerance);
   if (!agrees) {
     throw new CheckFailedError(
       `step: the first losses of ${name} with ${trainer.shape.layers} layers and batch ${trainer.options.batchSize} differ from the layered schedule's by up to ${worst}, more than ${tolerance.value}, so that they were not timed`,
@@ -83,7 +80,7 @@ async function prepare(
   return {
     variant,
     runner: new StepRunner(trainer),
-    agreement: { steps: sameLosses, worst, tolerance: tolerance.value },
+    agreement: { steps, worst, tolerance: tolerance.value },
   };
 }
 

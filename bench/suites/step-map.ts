@@ -24,10 +24,13 @@ interface MapCell {
 
 const LEFT = 64;
 const RIGHT = 24;
-const TOP = 92;
+const TOP = 84;
 const CELL_HEIGHT = 58;
 const AXIS = 46;
 const RAMP = 40;
+
+/** Ratios that are written below the scale. */
+const TICKS = [1 / 8, 1 / 4, 1 / 2, 1, 2, 4, 8];
 
 /** Against unlocking, neither, and for it: told apart by lightness too, since both ends are darker than the middle. */
 const COLOURS = ['#8c3800', '#d9793a', '#f6c9a3', '#f7f7f5', '#a9cfe8', '#3f8fc4', '#004d8a'] as const;
@@ -35,7 +38,7 @@ const COLOURS = ['#8c3800', '#d9793a', '#f6c9a3', '#f7f7f5', '#a9cfe8', '#3f8fc4
 /** Ratios that the ends of the scale stand for: one over the other, and at least a factor of two. */
 function reachOf(cells: readonly MapCell[]): number {
   const most = Math.max(2, ...cells.map(({ ratio }) => Math.max(ratio, 1 / ratio)));
-  return [2, 3, 4, 6, 8].find((reach) => most <= 1.05 * reach) ?? most;
+  return [2, 4, 8].find((reach) => most <= 1.05 * reach) ?? most;
 }
 
 const fill = (reach: number) => ({
@@ -64,6 +67,12 @@ function cellsOf({ cells }: Pick<StepResult, 'cells'>): MapCell[] {
   );
 }
 
+/** Cells of the grid that have no ratio. */
+const missingFrom = ({ layers, batch }: StepResult['grid'], cells: readonly MapCell[]) =>
+  layers
+    .flatMap((depth) => batch.map((size) => ({ layers: depth, batch: size })))
+    .filter((at) => !cells.some((cell) => cell.layers === at.layers && cell.batch === at.batch));
+
 function heatMap({ grid }: Pick<StepResult, 'grid'>, cells: readonly MapCell[], reach: number): SvgElement {
   const ink = ({ ratio }: MapCell) => (isDark(ratio, reach) ? '#ffffff' : '#1a1a1a');
   const at = { x: 'batch', y: 'layers' } as const;
@@ -85,15 +94,22 @@ function heatMap({ grid }: Pick<StepResult, 'grid'>, cells: readonly MapCell[], 
     },
     color: fill(reach),
     marks: [
-      Plot.cell(cells, { ...at, fill: 'ratio', rx: 4 }),
-      Plot.text(cells, {
-        ...at,
-        text: ({ ratio }: MapCell) => `${ratio.toFixed(2)}×`,
-        fontSize: TEXT_SIZE + 5,
-        fontWeight: 600,
-        fill: ink,
-        dy: -6,
+      Plot.cell(missingFrom(grid, cells), {
+        ...{ ...at, rx: 4, inset: 1, fill: 'none', stroke: 'currentColor' },
+        ...{ strokeOpacity: 0.25, strokeDasharray: '3 3' },
       }),
+      Plot.cell(cells, { ...at, fill: 'ratio', rx: 4 }),
+      // What may as well be 1 is written thin.
+      ...[600, 400].map((fontWeight) =>
+        Plot.text(
+          cells.filter(({ verdict }) => (verdict === 'even') === (fontWeight === 400)),
+          {
+            ...at,
+            text: ({ ratio }: MapCell) => `${ratio.toFixed(2)}×`,
+            ...{ fontSize: TEXT_SIZE + 5, fontWeight, fill: ink, dy: -6 },
+          },
+        ),
+      ),
       Plot.text(cells, {
         ...at,
         text: 'range',
@@ -141,19 +157,19 @@ function ramp(reach: number, y: number): SvgElement[] {
         content,
       ),
     );
-  for (const ratio of [1 / reach, 1 / Math.sqrt(reach), 1, Math.sqrt(reach), reach]) {
+  for (const ratio of TICKS.filter((tick) => Math.max(tick, 1 / tick) <= reach)) {
     const x = left + (width * (Math.log(ratio) / Math.log(reach) + 1)) / 2;
     parts.push(element('line', { x1: x, x2: x, y1: y + height, y2: y + height + 4, stroke: 'currentColor' }));
     const anchor =
-      ratio < 0.99 / Math.sqrt(reach) ? 'start' : ratio > 1.01 * Math.sqrt(reach) ? 'end' : 'middle';
-    text(x, y + height + 17, `${Number(ratio.toPrecision(2))}×`, anchor);
+      Math.abs(Math.log(ratio)) < 0.99 * Math.log(reach) ? 'middle' : ratio < 1 ? 'start' : 'end';
+    text(x, y + height + 17, `${ratio < 1 ? `1/${1 / ratio}` : ratio}×`, anchor);
   }
   text(left, y - 7, 'backpropagation is faster', 'start');
   text(left + width, y - 7, 'the wave is faster', 'end');
   return parts;
 }
 
-/** A frame around each cell where the wave is faster beyond doubt. */
+/** How often which is faster beyond doubt. */
 const paysText = (cells: readonly MapCell[]): string => {
   const of = (verdict: Verdict) => cells.filter((cell) => cell.verdict === verdict).length;
   return `${of('pays')} of ${cells.length} cells pay, ${of('costs')} cost, ${of('even')} neither`;
@@ -169,7 +185,8 @@ export function stepMap(result: StepResult, device: AdapterInfo): Figure {
   const { map, config } = result;
   const driver = device.driver === '' ? '' : `, ${device.driver}`;
   const where = `${device.name}${driver}`;
-  const cpu = device.kind === 'cpu' ? ' A CPU driver: this says nothing about GPUs.' : '';
+  const cpu = device.kind === 'cpu' ? ['A CPU driver: this says nothing about GPUs.'] : [];
+  const top = TOP + 18 * cpu.length;
   const text = (
     x: number,
     y: number,
@@ -178,18 +195,18 @@ export function stepMap(result: StepResult, device: AdapterInfo): Figure {
     more: Record<string, string | number> = {},
   ) => element('text', { x, y, 'font-size': size, fill: 'currentColor', ...more }, content);
   const drawn = heatMap(result, cells, reach);
-  drawn.setAttribute('y', String(TOP));
-  const bottom = TOP + CELL_HEIGHT * result.grid.layers.length;
-  const middle = TOP + (CELL_HEIGHT * result.grid.layers.length) / 2;
+  drawn.setAttribute('y', String(top));
+  const bottom = top + CELL_HEIGHT * result.grid.layers.length;
+  const middle = top + (CELL_HEIGHT * result.grid.layers.length) / 2;
   const parts = [
     text(LEFT, 24, TEXT_SIZE + 5, 'Where unlocking pays', { 'font-weight': 600 }),
     text(
       LEFT,
       45,
       TEXT_SIZE,
-      `Steps a second of ${map.of} over ${map.to}, every layer updated in every step`,
+      `Steps a second of ${map.of} over ${map.to}, every layer updated in every step; ${config.hidden} hidden units, ${config.data}`,
     ),
-    text(LEFT, 63, TEXT_SIZE, `${where}.${cpu}`, { 'fill-opacity': 0.75 }),
+    ...[where, ...cpu].map((line, i) => text(LEFT, 63 + 18 * i, TEXT_SIZE, line, { 'fill-opacity': 0.75 })),
     drawn,
     text(LEFT + (WIDTH - LEFT - RIGHT) / 2, bottom + 38, TEXT_SIZE, 'batch (samples)', {
       'text-anchor': 'middle',
@@ -204,7 +221,7 @@ export function stepMap(result: StepResult, device: AdapterInfo): Figure {
       LEFT,
       bottom + AXIS + 51,
       TEXT_SIZE - 1,
-      `Medians, p10 to p90 below; ${config.hidden} hidden units, ${config.data}`,
+      'Medians, p10 to p90 below them; thin where 1 lies between those',
       {
         'fill-opacity': 0.75,
       },

@@ -77,7 +77,6 @@ export async function checkVariant(
     if (trainer.schedule !== schedule) return undefined;
     await trainer.ready();
     await trainer.results(trainer.submit(STEPS_BEFORE));
-    if (process.env.STEP_NO_CHECK) return { name, layers, batch: CHECKED_BATCH, dispatches: 0, worst: 0 };
     const { passed, failures, tensors } = await trainer.check();
     if (!passed) {
       throw new CheckFailedError(

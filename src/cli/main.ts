@@ -11,6 +11,7 @@ import { addProfileCommand } from './profile.ts';
 import { addReportCommand } from './report.ts';
 import { addSuiteCommands } from './suites.ts';
 import { addSweepCommand } from './sweep.ts';
+import { addTuneCommand } from './tune.ts';
 
 /** What the user can do something about is told without a stack trace; all but failed checks in one sentence. */
 const TOLD = [InputError, DeviceLostError, OutOfMemoryError, CheckFailedError];
@@ -71,6 +72,9 @@ async function main(): Promise<number> {
     code = result;
   });
   addReportCommand(program, (result) => {
+    code = result;
+  });
+  addTuneCommand(program, (result) => {
     code = result;
   });
 

@@ -36,6 +36,8 @@ const layerParams = {
   lag_grad: u32,
   lag_teach: u32,
   lead: u32,
+  back: u32,
+  lag_merge: u32,
   z_slots: u32,
   slots: u32,
   w_slots: u32,

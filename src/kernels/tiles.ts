@@ -1,6 +1,7 @@
+import { shaderSource } from '#shaders';
 import type { AdapterInfo } from '../gpu/adapters.ts';
 import { ceilDiv } from '../gpu/kernel.ts';
-import type { Constants } from '../gpu/shader.ts';
+import { type Constants, readConstants } from '../gpu/shader.ts';
 import { ROLES, type Role } from './fused.ts';
 import { tilesTable } from './tiles-table.ts';
 
@@ -109,6 +110,23 @@ export function kindOf(
   const roles = ROLES.filter((role) => spans[role] !== undefined && spans[role][0] <= spans[role][1]);
   const first = roles.length === 1 && roles[0] === 'forward' && spans.forward?.[1] === 1;
   return `${first ? 'first ' : ''}${roles.join('+')}`;
+}
+
+/** Which constants of the shaders may be chosen. */
+const CHOSEN = {
+  gpu: { layers: ['TILE_M', 'TILE_N', 'TILE_K', 'SPLIT'], top: ['ROWS', 'LANES'] },
+  cpu: { layers: ['PILES'], top: [] },
+} as const;
+
+/** What a form of the kernels runs with where nothing is known: what stands in the shaders. */
+export function usualTiles(form: 'gpu' | 'cpu'): Tiles {
+  const { layers, top } = CHOSEN[form];
+  const suffix = form === 'cpu' ? '_cpu' : '';
+  const pick = (file: string, names: readonly string[]): Constants => {
+    const found = readConstants(shaderSource(file + suffix));
+    return Object.fromEntries(names.map((name) => [name, found[name]!]));
+  };
+  return { layers: pick('fused_layers', layers), top: pick('fused_top', top) };
 }
 
 /** The constants of a dispatch of a kind. */

@@ -105,7 +105,7 @@ describe.each(FORMS)('%s form', (name) => {
   it.for([
     ['the bias left out', 'w', 1],
     ['gamma and beta exchanged', 'affine', ODD.F],
-    ['another epsilon', 'eps', 2e-5],
+    ['another epsilon', 'eps', 1e-6],
     ['the batch before', 'lead', 1],
   ] as const)('a mistake is found: %s', async ([, param, by], context) => {
     const { top, tiles, constants } = formOf(context, name);

@@ -108,23 +108,23 @@ export function ticksOf(
   { timing }: PackedSchedule,
   H: number,
 ): { first: number; middle: number; last: number } {
-  const drain = timing.drain(H);
+  const { drain } = timing(H);
   return { first: 0, middle: Math.max(drain, 3), last: STEPS - 1 + drain };
 }
 
-function sizesOf(
-  { timing, usesTop }: PackedSchedule,
-  shape: FusedShape,
-  tiles: TileRows | undefined,
-  U: number,
-) {
-  const { zSlots, slots, wSlots, vSlots, lagTeach } = timing;
-  const models = !usesTop;
-  const stats = tiles ? Math.ceil(shape.B / tiles.stats) : 1;
+function sizesOf(schedule: PackedSchedule, shape: FusedShape, tiles: TileRows | undefined, U: number) {
+  const { B, H } = shape;
+  const { zSlots, slots, wSlots, vSlots, lagTeach, back } = schedule.timing(H);
+  let models = false;
+  const layers = (_: string, spans: Spans) => {
+    models ||= spans.teach !== undefined;
+  };
+  schedule.record({ H, layers, top: () => {} });
+  const stats = tiles ? Math.ceil(B / tiles.stats) : 1;
   return {
-    ...{ ...shape, U: models ? U : 0, capacity: CAPACITY, lead: models ? lagTeach : 0 },
+    ...{ ...shape, U: models ? U : 0, capacity: CAPACITY, lead: Math.max(models ? lagTeach : 0, back * H) },
     ...{ zSlots, slots, wSlots, vSlots, models, tiles: stats },
-    sumTiles: tiles && usesTop ? Math.ceil(shape.B / tiles.sums) : stats,
+    sumTiles: tiles && schedule.usesTop ? Math.ceil(B / tiles.sums) : stats,
   } satisfies FusedSizes;
 }
 
@@ -157,12 +157,17 @@ function momentsOf(random: Random, { moments }: FusedLayout): Float32Array {
   return out;
 }
 
-function weightsOf(random: Random, { weights, sizes: { H, F } }: FusedLayout): Float32Array {
+function weightsOf(random: Random, layout: FusedLayout): Float32Array {
+  const { weights, sizes } = layout;
+  const { H, I, F, wSlots } = sizes;
   const out = normals(random, weights.size);
-  for (let l = 0; l < H; l++) {
-    for (let f = 0; f < F; f++) {
-      const variance = weights.running + (2 * l + 1) * F + f;
-      out[variance] = out[variance]! ** 2;
+  for (let l = 1; l <= H; l++) {
+    const running = layout.runningOf(l).at;
+    for (let f = 0; f < F; f++) out[running + F + f] = out[running + F + f]! ** 2;
+    // Columns of zeros, whose variance is 0 and leaves nothing but epsilon.
+    for (let version = 0; version < wSlots; version++) {
+      const at = version * weights.version + layout.weightsOf(l).at;
+      for (let i = 0; i < (l === 1 ? I : F); i++) for (let f = 3; f < F; f += 8) out[at + i * F + f] = 0;
     }
   }
   return out;
@@ -191,6 +196,8 @@ function memoryOf(random: Random, { memory, sizes }: FusedLayout): Float32Array 
       if (f % 8 === 3) out[mean] = 0.7;
     }
   }
+  // Logits of which some are equal.
+  for (let i = memory.logits; i < memory.dlogits; i++) if (i % 3 !== 0) out[i] = Math.round(out[i]!);
   // Where ReLU was shut.
   for (let i = memory.dn; i < memory.sums; i++) if (random.below(2) === 0) out[i] = 0;
   for (let i = memory.loss; i < memory.size; i++) {
@@ -233,7 +240,7 @@ export function fusedArena(
     memory: memoryOf(random, layout),
     state,
   };
-  const base = { ...baseParams(layout, schedule.timing), words, scale: 1 / 255 };
+  const base = { ...baseParams(layout, schedule.timing(shape.H)), words, scale: 1 / 255 };
   const layers = (label: string, spans: Spans, extras: Extras): FusedDispatch => {
     const params: Record<string, number> = { ...base, ...extraParams(extras, layout.sizes.sumTiles) };
     let roles = 0;

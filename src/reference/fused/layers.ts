@@ -31,6 +31,18 @@ function jobOf(w: Work, role: (typeof ROLES)[number][0], layer: number): Job | u
   const lag = { forward: 0, teach: 0, predict: lag_predict, grad: lag_grad, pull: lag_grad }[role];
   const tick = w.clock - stagger * (layer - 1) - lag;
   if (tick < 0 || tick >= w.steps) return undefined;
+  if (role === 'grad' || role === 'pull') {
+    // The batch whose gradient is back by now; it is pulled through the weights that the batch came up through.
+    const back = w.wayBack(layer);
+    const batch = w.first + tick - back;
+    if (batch < 0) return undefined;
+    return {
+      layer,
+      n: tick - back,
+      batch,
+      version: role === 'grad' ? w.version(layer) : Math.max(0, batch - back),
+    };
+  }
   if (role !== 'teach') return { layer, n: tick, batch: w.first + tick, version: w.version(layer) };
   // A predictor learns from an earlier batch; before the first there is nothing to learn.
   const version = w.first + tick;

@@ -20,6 +20,8 @@ export interface FusedSizes {
   /** Versions of the weights, and of the predictors, that are kept. */
   readonly wSlots: number;
   readonly vSlots: number;
+  /** Steps that a gradient is late by, for each layer above, where it travels down with time. */
+  readonly back: number;
   /** Tiles of rows that column statistics, and the sums of gradients, come in; 1 where a kernel makes whole columns. */
   readonly tiles: number;
   readonly sumTiles: number;

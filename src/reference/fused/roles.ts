@@ -48,7 +48,7 @@ function keep(w: Work, layer: number, batch: number, norm: Norm, stats: Stats | 
 /** A layer's norm from the statistics that its forward pass has left, and its gamma and beta of this tick. */
 function mergedNorm(w: Work, layer: number, batch: number, keeps: boolean): Norm {
   const { B, F, eps, tiles } = w.p;
-  const affine = w.was('weights', w.at.affine(layer, w.version(layer)), 2 * F);
+  const affine = w.was('weights', w.at.affine(layer, w.version(layer, w.clock - w.p.lag_merge)), 2 * F);
   const [scale, beta] = [affine.subarray(0, F), affine.subarray(F)];
   if (w.form === 'columns') {
     const norm = { ...keptNorm(w, layer, batch), gamma: scale, beta };
@@ -211,7 +211,7 @@ export function grad(w: Work, { layer, n, batch, version }: Job): void {
   const a = layer > H ? withColumns(inputs, B, () => [1]) : inputs;
   const shape = { M: a.value.length / B, K: B, N: outputsOf(p, layer) };
   const dW = transposedTimes(a, gradientOf(w, layer, batch), shape);
-  const step = w.step(layer - 1, n);
+  const step = w.step(layer - 1, n + w.wayBack(layer));
   const placed = (find: (version: number) => number, offset = 0) => ({
     read: find(version) + offset,
     write: find(version + 1) + offset,

@@ -4,7 +4,7 @@ import type { Bounded, Numbers } from '../twin.ts';
 export type LayerParam =
   | ('B' | 'I' | 'F' | 'C' | 'H' | 'U' | 'words' | 'capacity' | 'lead')
   | ('scale' | 'eps' | 'momentum' | 'beta1' | 'beta2')
-  | ('stagger' | 'lag_predict' | 'lag_grad' | 'lag_teach')
+  | ('stagger' | 'lag_predict' | 'lag_grad' | 'lag_teach' | 'back' | 'lag_merge')
   | ('z_slots' | 'slots' | 'w_slots' | 'v_slots' | 'tiles' | 'sum_tiles')
   | ('merges' | 'masks' | 'clock' | 'next' | 'advance' | 'loss_tiles')
   | `${'forward' | 'teach' | 'predict' | 'grad' | 'pull'}_${'from' | 'layers'}`
@@ -171,11 +171,16 @@ export class Work {
     return this.#before.table[1]!;
   }
 
-  /** Updates of a layer that are done before this tick. */
-  version(layer: number): number {
+  /** Steps that a layer's gradient takes back to it, where every layer waits for the true one. */
+  wayBack(layer: number): number {
+    return this.p.back * (this.p.H + 1 - layer);
+  }
+
+  /** Updates of a layer that are done before a tick. */
+  version(layer: number, tick = this.clock): number {
     const { stagger, lag_grad } = this.p;
-    const done = this.clock - stagger * (layer - 1) - lag_grad;
-    return this.first + Math.min(Math.max(done, 0), this.steps);
+    const done = tick - stagger * (layer - 1) - lag_grad;
+    return Math.max(0, this.first + Math.min(Math.max(done, 0), this.steps) - this.wayBack(layer));
   }
 
   /** Step size and epsilon of an event's update in the n-th step. */

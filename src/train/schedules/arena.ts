@@ -51,8 +51,10 @@ export class Arena {
   /** The network's and the models' tensors, and where they lie once so many updates have been made. */
   #places(updates: number): { tensor: Tensor; at: number }[] {
     const { layout } = this;
-    const { wSlots, vSlots, H } = layout.sizes;
-    const version = (updates % wSlots) * layout.weights.version;
+    const { wSlots, vSlots, H, back } = layout.sizes;
+    // A layer whose gradients come late has had that many updates less.
+    const version = (layer: number) =>
+      (Math.max(0, updates - back * (H + 1 - layer)) % wSlots) * layout.weights.version;
     const modelVersion = (updates % vSlots) * layout.weights.modelsVersion;
     const row = (at: number, tensors: readonly Tensor[]) => {
       let next = at;
@@ -64,11 +66,11 @@ export class Arena {
     const { hidden, output } = this.#net;
     return [
       ...hidden.flatMap((layer, i) => [
-        ...row(version + layout.weightsOf(i + 1).at, [layer.weights.value]),
-        ...row(version + layout.affineOf(i + 1).at, [layer.gamma.value, layer.beta.value]),
+        ...row(version(i + 1) + layout.weightsOf(i + 1).at, [layer.weights.value]),
+        ...row(version(i + 1) + layout.affineOf(i + 1).at, [layer.gamma.value, layer.beta.value]),
         ...row(layout.runningOf(i + 1).at, [layer.runningMean, layer.runningVar]),
       ]),
-      ...row(version + layout.weightsOf(H + 1).at, [output.weights.value, output.bias.value]),
+      ...row(version(H + 1) + layout.weightsOf(H + 1).at, [output.weights.value, output.bias.value]),
       ...this.#models.flatMap(({ weights, labelRows, bias }, i) =>
         row(modelVersion + layout.modelOf(i + 1).at, [
           weights.value,

@@ -9,7 +9,7 @@ import type { ScheduleName } from './driver.ts';
 import { formsRefuse } from './forms.ts';
 import { fusedBackprop, fusedSynthetic } from './fused.ts';
 import type { PackedSchedule } from './packed.ts';
-import { wave, waveOfOne } from './wave.ts';
+import { delayedWave, wave, waveOfOne } from './wave.ts';
 
 /** A schedule for a run. */
 export interface Choice {
@@ -32,6 +32,7 @@ export interface ChoiceOf {
 /** The schedules that a rule has beside the layered one, fastest last. */
 function packedOf(rule: LearningRule, stages: 1 | 3): Partial<Record<ScheduleName, PackedSchedule>> {
   if (rule.name === 'bp') return { fused: fusedBackprop };
+  if (rule.name === 'delayed-bp') return { wave: delayedWave };
   if (rule.heeds.synthetic) return { fused: fusedSynthetic, wave: stages === 1 ? waveOfOne : wave };
   return {};
 }

@@ -2,7 +2,7 @@ import type { Gpu } from '../../gpu/gpu.ts';
 import { ceilDiv } from '../../gpu/kernel.ts';
 import type { Constants } from '../../gpu/shader.ts';
 import { fusedLayers, fusedLayersCpu, fusedTop, fusedTopCpu } from '../../kernels/fused.ts';
-import { constantsOf, featuresFor, type Tiles, tilesRefuse } from '../../kernels/tiles.ts';
+import { constantsOf, featuresFor, type Tiles, tilesRefuse, usualTiles } from '../../kernels/tiles.ts';
 
 /** Which of the two forms that the fused kernels have. */
 export type FormName = 'gpu' | 'cpu';
@@ -29,17 +29,11 @@ const MOST_CLASSES = 24;
  * The form for a device: on a CPU driver the one that hands numbers from lane to lane of a subgroup, if the driver has such
  * as it is written for and the classes fit one; `wanted` asks for one, and gets the other where it cannot be.
  */
-function formFor(gpu: Gpu, classes: number, wanted: FormName | undefined): FormName {
+export function formFor(gpu: Gpu, classes: number, wanted: FormName | undefined): FormName {
   const lanes = gpu.subgroupSize;
   const fits = (lanes === 4 || lanes === 8) && classes <= 4 * lanes;
   return fits && (wanted ?? (gpu.isCpu ? 'cpu' : 'gpu')) === 'cpu' ? 'cpu' : 'gpu';
 }
-
-/** What the GPU forms run with where nothing better is known. */
-export const GPU_TILES = {
-  layers: { TILE_M: 32, TILE_N: 32, TILE_K: 32, SPLIT: 2 },
-  top: { ROWS: 16, LANES: 8 },
-} as const satisfies Tiles;
 
 /** Of what was measured with a GPU form there is nothing in a CPU form. */
 const cpuConstants = (tiles: Tiles, kind: string): Constants =>
@@ -67,9 +61,10 @@ export function formsFor(
     };
   }
   // What was measured on one device need not fit another of its kind.
-  const tiles = given && tilesRefuse(gpu.limits, given, sizes) === undefined ? given : GPU_TILES;
+  const usual = usualTiles('gpu');
+  const tiles = given && tilesRefuse(gpu.limits, given, sizes) === undefined ? given : usual;
   const { TILE_M } = tiles.layers as { TILE_M: number };
-  const top = { ...GPU_TILES.top, ...tiles.top };
+  const top = { ...usual.top, ...tiles.top } as { ROWS: number; LANES: number };
   return {
     layers: fusedLayers,
     layerConstants: (kind) => {

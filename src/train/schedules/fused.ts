@@ -11,7 +11,9 @@ const STEP: Timing = {
   slots: 1,
   wSlots: 1,
   vSlots: 1,
-  drain: () => 0,
+  back: 0,
+  lagMerge: 0,
+  drain: 0,
 };
 
 /**
@@ -20,7 +22,7 @@ const STEP: Timing = {
  */
 export const fusedBackprop: PackedSchedule = {
   name: 'bp fused',
-  timing: STEP,
+  timing: () => STEP,
   ticks: 1,
   usesTop: true,
   record({ H, layers, top }) {
@@ -44,7 +46,7 @@ export const fusedBackprop: PackedSchedule = {
 export const fusedSynthetic: PackedSchedule = {
   name: 'sg fused',
   // A layer's weights are read by its pull-back while they are updated, so there are two versions.
-  timing: { ...STEP, wSlots: 2 },
+  timing: () => ({ ...STEP, wSlots: 2 }),
   ticks: 1,
   usesTop: false,
   record({ H, layers }) {

@@ -32,7 +32,7 @@ export interface Recorder {
 export interface PackedSchedule {
   /** As the table of tiles knows it. */
   readonly name: string;
-  readonly timing: Timing;
+  readonly timing: (H: number) => Timing;
   /** Ticks that the recorded plan does. */
   readonly ticks: number;
   /** Whether layers that have been held up by their lags catch up at the end of an upload. */
@@ -49,13 +49,15 @@ export class PackedDriver implements StepDriver {
   readonly arena: Arena;
   readonly #pool: ReadbackPool;
   readonly #schedule: PackedSchedule;
+  readonly #timing: Timing;
   readonly #parts: StepParts;
 
   constructor(parts: StepParts, schedule: PackedSchedule, wanted?: FormName) {
     const { gpu, net, models, data, batchSize, capacity, rule } = parts;
-    const { timing } = schedule;
     const { inputs: I, hidden: F, classes: C, layers } = net.shape;
     const H = layers - 1;
+    const timing = schedule.timing(H);
+    this.#timing = timing;
     const predictors = models.filter((m) => m instanceof SyntheticGradient);
     const tiles =
       parts.tiles ?? tilesFor(gpu.info, { schedule: schedule.name, layers, batch: batchSize, hidden: F });
@@ -68,11 +70,12 @@ export class PackedDriver implements StepDriver {
       H,
       U: predictors[0]?.labelRows ? C : 0,
       capacity,
-      lead: predictors.length > 0 ? timing.lagTeach : 0,
+      lead: Math.max(predictors.length > 0 ? timing.lagTeach : 0, timing.back * H),
       zSlots: timing.zSlots,
       slots: timing.slots,
       wSlots: timing.wSlots,
       vSlots: timing.vSlots,
+      back: timing.back,
       tiles: forms.tiles,
       sumTiles: forms.sumTiles,
       models: predictors.length > 0,
@@ -129,8 +132,9 @@ export class PackedDriver implements StepDriver {
   }
 
   get staleness(): Staleness | undefined {
-    const { stagger, lagGrad, lagTeach } = this.#schedule.timing;
-    return stagger === 0 ? undefined : { gradient: lagGrad, target: lagTeach - 1 };
+    const { stagger, lagGrad, lagTeach } = this.#timing;
+    // What delayed backprop has late is its own, and the same in every schedule.
+    return stagger === 0 || lagTeach === 0 ? undefined : { gradient: lagGrad, target: lagTeach - 1 };
   }
 
   get uploadSteps(): number | undefined {
@@ -138,8 +142,7 @@ export class PackedDriver implements StepDriver {
   }
 
   turns(steps: number): number {
-    const { timing, ticks } = this.#schedule;
-    return Math.ceil((steps + timing.drain(this.arena.layout.sizes.H)) / ticks);
+    return Math.ceil((steps + this.#timing.drain) / this.#schedule.ticks);
   }
 
   submit(
@@ -174,7 +177,7 @@ export class PackedDriver implements StepDriver {
   /** The batch at the top when the clock stopped, which is the oldest one under way. */
   #failedRow(tick: number): number {
     const { H } = this.arena.layout.sizes;
-    return Math.max(0, tick - this.#schedule.timing.stagger * H);
+    return Math.max(0, tick - this.#timing.stagger * H);
   }
 
   work(events: readonly Events[]): { dispatches: number; macs: number } {
@@ -189,14 +192,14 @@ export class PackedDriver implements StepDriver {
 
   /** Until all layers are at work at a time, each on a batch of its own. */
   get checkSteps(): number {
-    const { timing, ticks } = this.#schedule;
-    return Math.ceil((timing.drain(this.arena.layout.sizes.H) + 1) / ticks) * ticks;
+    const { ticks } = this.#schedule;
+    return Math.ceil((this.#timing.drain + 1) / ticks) * ticks;
   }
 
   async check(first: number, inputs: StepInputs): Promise<CheckReport> {
     const { gpu } = this.#parts;
     const count = this.checkSteps;
-    const before = Math.floor(this.#schedule.timing.drain(this.arena.layout.sizes.H) / this.#schedule.ticks);
+    const before = Math.floor(this.#timing.drain / this.#schedule.ticks);
     this.arena.fill(first, count, inputs, this.events);
     await this.plan.ready();
     if (before > 0) this.plan.submit(before);

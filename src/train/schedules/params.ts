@@ -27,8 +27,12 @@ export interface Timing {
   readonly slots: number;
   readonly wSlots: number;
   readonly vSlots: number;
+  /** Ticks that a gradient takes from a layer to the one below, and back up as weights; 0 where it does not travel. */
+  readonly back: 0 | 2;
+  /** Ticks from a layer's product to the dispatch that normalises it. */
+  readonly lagMerge: 0 | 1;
   /** Ticks until the last layer has done the first batch's last work. */
-  readonly drain: (H: number) => number;
+  readonly drain: number;
 }
 
 /** Params that all dispatches of a schedule share, with no role yet. */
@@ -42,7 +46,13 @@ export function baseParams(
     ...{ scale: 1, eps: BATCHNORM_EPS, momentum: BATCHNORM_MOMENTUM, beta1: ADAM.beta1, beta2: ADAM.beta2 },
     ...{ stagger: timing.stagger, z_slots: timing.zSlots, slots: timing.slots },
     ...{ w_slots: timing.wSlots, v_slots: timing.vSlots },
-    ...{ lag_predict: timing.lagPredict, lag_grad: timing.lagGrad, lag_teach: timing.lagTeach },
+    ...{
+      lag_predict: timing.lagPredict,
+      lag_grad: timing.lagGrad,
+      lag_teach: timing.lagTeach,
+      back: timing.back,
+      lag_merge: timing.lagMerge,
+    },
     ...{ merges: 0, masks: 0, clock: 0, next: 0, advance: 0, loss_tiles: 0 },
     ...{
       forward_from: 0,

@@ -7,7 +7,7 @@ import type { PackedSchedule } from './packed.ts';
  */
 export const wave: PackedSchedule = {
   name: 'wave',
-  timing: {
+  timing: (H) => ({
     stagger: 1,
     lagPredict: 0,
     lagGrad: 0,
@@ -17,8 +17,10 @@ export const wave: PackedSchedule = {
     slots: 2,
     wSlots: 2,
     vSlots: 1,
-    drain: (H) => H,
-  },
+    back: 0,
+    lagMerge: 0,
+    drain: H,
+  }),
   ticks: 1,
   usesTop: false,
   record({ H, layers }) {
@@ -36,7 +38,7 @@ export const wave: PackedSchedule = {
  */
 export const waveOfOne: PackedSchedule = {
   name: 'wave of one',
-  timing: {
+  timing: (H) => ({
     stagger: 1,
     lagPredict: 1,
     lagGrad: 2,
@@ -46,8 +48,10 @@ export const waveOfOne: PackedSchedule = {
     slots: 4,
     wSlots: 2,
     vSlots: 2,
-    drain: (H) => H + 2,
-  },
+    back: 0,
+    lagMerge: 0,
+    drain: H + 2,
+  }),
   catchesUp: true,
   // The clock that is read cannot be set in the same dispatch, so two take turns.
   ticks: 2,
@@ -63,5 +67,37 @@ export const waveOfOne: PackedSchedule = {
     } as const;
     layers('wave.even', all, { clock: 0, merge: 'only', sets: { clock: 1, advance: 1 } });
     layers('wave.odd', all, { clock: 1, merge: 'only', sets: { clock: 0, advance: 1 } });
+  },
+};
+
+/**
+ * Pipelined backprop in the form of the wave, the fair rival: all layers at once, forward on one batch and backward on an
+ * older one, whose gradient is on its way back down. A gradient goes through the weights that its batch came up through,
+ * so that as many versions of the weights are kept as batches are under way.
+ */
+export const delayedWave: PackedSchedule = {
+  name: 'delayed wave',
+  timing: (H) => ({
+    stagger: 1,
+    lagPredict: 0,
+    lagGrad: 0,
+    lagTeach: 0,
+    zSlots: 2 * H + 1,
+    slots: 2,
+    wSlots: 2 * H + 2,
+    vSlots: 1,
+    back: 2,
+    lagMerge: 1,
+    drain: H,
+  }),
+  ticks: 1,
+  usesTop: false,
+  record({ H, layers }) {
+    const out = H + 1;
+    const below = { forward: [1, out], grad: [1, H], pull: [2, H] } as const;
+    layers('wave.layers', below, { clock: 0, merge: 'keep', masks: true });
+    layers('wave.loss', { predict: [out, out] }, { clock: 0, sets: { clock: 1, advance: 0 } });
+    const last = { clock: 1, masks: true, sets: { clock: 0, advance: 1 } } as const;
+    layers('wave.output', { grad: [out, out], pull: [out, out] }, last);
   },
 };

@@ -1,0 +1,172 @@
+import { mnistDataset } from '../src/data/mnist.ts';
+import { ResidentDataset } from '../src/data/resident-dataset.ts';
+import type { Gpu } from '../src/gpu/gpu.ts';
+import type { Tiles, TilesEntry } from '../src/kernels/tiles.ts';
+import { formFor } from '../src/train/schedules/forms.ts';
+import { provenance } from './provenance.ts';
+import { LEAST_REPEATS, type Spread } from './suites/suite.ts';
+import {
+  agrees,
+  type Choices,
+  choicesFor,
+  TUNED,
+  type TunedSchedule,
+  tilesText,
+  withKind,
+} from './tune-candidates.ts';
+import { Contest, TuneRefusal, type TuneShape } from './tune-contest.ts';
+
+/** What is tuned, and how long that may take. */
+export interface TuneRequest {
+  readonly schedules: readonly string[];
+  readonly shapes: readonly TuneShape[];
+  /** Seconds for all of it: what is left is shared out evenly among the shapes still to come. */
+  readonly seconds: number;
+  readonly repeats?: number;
+  readonly note: (line: string) => void;
+}
+
+/** What came out of it. */
+export interface TuneOutcome {
+  readonly entries: readonly TilesEntry[];
+  /** Schedules and shapes that the fused kernels do not cover on this device. */
+  readonly leftOut: readonly string[];
+  /** Tiles whose first losses were not those of the usual ones, and that were not considered. */
+  readonly wrong: readonly string[];
+}
+
+/** Seconds of one run. */
+const SECONDS = { gpu: 0.02, cpu: 0.2 };
+
+/** A choice has to be faster by this much to be taken for the better one of two that were not timed by turns. */
+const WORTH = 0.99;
+
+/** TILE_Ms whose dispatches are tuned one by one: those that came out first when all had the same. */
+const FINALISTS = 2;
+
+/** The best tiles, and how sure that is. */
+interface Found {
+  readonly tiles: Tiles;
+  readonly ratio: Spread;
+  readonly stepsPerSecond: number;
+  readonly tried: number;
+  readonly wrong: readonly string[];
+  /** Whether time ran out before everything was tried. */
+  readonly cut: boolean;
+}
+
+/** Tries constants that all dispatches share, then others for one kind after the other. */
+async function search(
+  contest: Contest,
+  choices: Choices,
+  isLate: () => boolean,
+): Promise<{ tiles: Tiles; seconds: number; cut: boolean }> {
+  const { usual, layers, kinds, top } = choices;
+  let cut = false;
+  const timed = async (tiles: Tiles): Promise<number> => {
+    cut ||= isLate();
+    return cut ? Number.POSITIVE_INFINITY : contest.time(tiles);
+  };
+  let best = { tiles: usual, seconds: await contest.time(usual) };
+  // The top's kernel first: it has little to do with the others.
+  for (const constants of top.slice(1)) {
+    const tiles = { ...usual, top: constants };
+    const seconds = await timed(tiles);
+    if (seconds < WORTH * best.seconds) best = { tiles, seconds };
+  }
+  const uniform: { tiles: Tiles; seconds: number }[] = [best];
+  for (const constants of layers.slice(1)) {
+    const tiles = { ...best.tiles, layers: constants };
+    uniform.push({ tiles, seconds: await timed(tiles) });
+  }
+  uniform.sort((a, b) => a.seconds - b.seconds);
+  // The best of each set of constants that a step's dispatches must share.
+  const finalists = uniform.filter(
+    ({ tiles }, i) => uniform.findIndex((other) => agrees(choices, tiles, other.tiles.layers)) === i,
+  );
+  for (const finalist of finalists.slice(0, FINALISTS)) {
+    let own = finalist;
+    for (const kind of kinds.length > 1 ? kinds : []) {
+      for (const constants of layers) {
+        if (!agrees(choices, own.tiles, constants)) continue;
+        const tiles = withKind(own.tiles, kind, constants);
+        if (tilesText(tiles) === tilesText(own.tiles)) continue;
+        const seconds = await timed(tiles);
+        if (seconds < WORTH * own.seconds) own = { tiles, seconds };
+      }
+    }
+    if (own.seconds < best.seconds) best = own;
+  }
+  return { ...best, cut };
+}
+
+/** Tunes one schedule at one shape; what does not beat the usual tiles beyond doubt gives way to them. */
+async function tuneOne(
+  gpu: Gpu,
+  data: ResidentDataset,
+  tuned: TunedSchedule,
+  shape: TuneShape,
+  { until, repeats }: { until: number; repeats: number },
+): Promise<Found> {
+  const { classes } = data.dataset;
+  const form = formFor(gpu, classes, undefined);
+  const choices = choicesFor(gpu, form, tuned.packed, { ...shape, classes });
+  const { usual } = choices;
+  const contest = new Contest(gpu, data, tuned, shape, { form, usual, seconds: SECONDS[gpu.info.kind] });
+  const { tiles, seconds, cut } = await search(contest, choices, () => performance.now() >= until);
+  const { tried, wrong } = contest;
+  const same = { tiles: usual, ratio: { median: 1, p10: 1, p90: 1, repeats: 0 }, tried, wrong, cut };
+  if (tilesText(tiles) === tilesText(usual)) return { ...same, stepsPerSecond: 1 / seconds };
+  await contest.check(tiles);
+  const { ratio, stepsPerSecond } = await contest.duel(tiles, repeats);
+  if (ratio.p10 > 1) return { tiles, ratio, stepsPerSecond, tried, wrong, cut };
+  return { ...same, stepsPerSecond: stepsPerSecond / ratio.median };
+}
+
+/** Finds the fastest tiles for each schedule and shape on this device. */
+export async function tune(
+  gpu: Gpu,
+  { schedules, shapes, seconds, repeats = LEAST_REPEATS, note }: TuneRequest,
+): Promise<TuneOutcome> {
+  const data = new ResidentDataset(gpu, await mnistDataset());
+  const { dawn, commit } = provenance();
+  const end = performance.now() + 1e3 * seconds;
+  const targets = schedules.flatMap((schedule) => shapes.map((shape) => ({ schedule, ...shape })));
+  const entries: TilesEntry[] = [];
+  const leftOut: string[] = [];
+  const wrong: string[] = [];
+  try {
+    for (const [i, target] of targets.entries()) {
+      const { schedule, ...shape } = target;
+      const name = `${schedule}, ${shape.layers} layers x ${shape.batch}`;
+      const now = performance.now();
+      const until = now + (end - now) / (targets.length - i);
+      try {
+        const found = await tuneOne(gpu, data, TUNED.get(schedule)!, shape, { until, repeats });
+        const { tiles, ratio, stepsPerSecond, tried, cut } = found;
+        wrong.push(...found.wrong.map((tiles) => `${name}: ${tiles}`));
+        const measured = {
+          date: new Date().toISOString(),
+          commit,
+          driver: gpu.info.driver,
+          dawn,
+          ratio,
+          stepsPerSecond,
+          tried,
+        };
+        entries.push({ ...target, tiles, measured });
+        note(
+          `${name}: ${ratio.repeats > 0 ? `${ratio.median.toFixed(2)} times as fast` : 'nothing faster than the usual'}, ` +
+            `${tilesText(tiles)} (${tried} tried${cut ? ', then the time was up' : ''})`,
+        );
+      } catch (error) {
+        if (!(error instanceof TuneRefusal)) throw error;
+        leftOut.push(`${name}: ${error.message}`);
+        note(`${name}: left out, ${error.message}`);
+      }
+    }
+    return { entries, leftOut, wrong };
+  } finally {
+    data.destroy();
+  }
+}
