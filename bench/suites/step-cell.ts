@@ -48,6 +48,8 @@ export interface Bench {
   readonly repeats: number;
   readonly seconds: number;
   readonly peaks: Peaks;
+  /** Units of a hidden layer. */
+  readonly hidden: number;
 }
 
 /** A variant that is ready to be timed. */
@@ -57,17 +59,33 @@ interface Ready {
   readonly agreement: { readonly steps: number; readonly worst: number; readonly tolerance: number };
 }
 
+/** The losses of a trainer's first steps. */
+async function firstLosses(trainer: Trainer): Promise<readonly number[]> {
+  await trainer.ready();
+  return [...(await trainer.results(trainer.submit(FIRST_STEPS))).losses];
+}
+
 /** Trains the first steps of a variant, and compares their losses with the layered schedule's from the same weights. */
 async function prepare(
+  { gpu, data, hidden }: Bench,
   trainer: Trainer,
   variant: Variant,
   layered: Map<string, readonly number[]>,
 ): Promise<Ready | { leftOut: string }> {
   const { name, method, schedule } = variant;
   if (trainer.schedule !== schedule) return { leftOut: trainer.because ?? `it ran as ${trainer.schedule}` };
-  await trainer.ready();
-  const losses = [...(await trainer.results(trainer.submit(FIRST_STEPS))).losses];
+  const losses = await firstLosses(trainer);
   if (schedule === 'layered') layered.set(method, losses);
+  if (!layered.has(method)) {
+    const { layers } = trainer.shape;
+    const shape = { layers, batch: trainer.options.batchSize, hidden };
+    const reference = new Trainer(gpu, data, trainOptions({ ...variant, schedule: 'layered' }, shape));
+    try {
+      layered.set(method, await firstLosses(reference));
+    } finally {
+      reference.destroy();
+    }
+  }
   const tolerance = toleranceOf(trainer.shape, trainer.options.batchSize, 'float32');
   const expected = layered.get(method)!;
   const steps = sameLosses(trainer);
@@ -119,10 +137,11 @@ function ratioOf(times: ReadonlyMap<string, readonly StepTime[]>): Spread | null
 
 /** Checks, then times all variants at one depth and batch, by turns, so that the machine's noise hits all alike. */
 export async function measureCell(
-  { gpu, data, repeats, seconds, peaks }: Bench,
+  bench: Bench,
   cell: { readonly layers: number; readonly batch: number },
   variants: readonly Variant[] = VARIANTS,
 ): Promise<StepCell> {
+  const { gpu, data, repeats, seconds, peaks, hidden } = bench;
   const trainers: Trainer[] = [];
   const layered = new Map<string, readonly number[]>();
   const ready: Ready[] = [];
@@ -142,9 +161,9 @@ export async function measureCell(
   try {
     for (const variant of variants) {
       await guarded(variant.name, async () => {
-        const trainer = new Trainer(gpu, data, trainOptions(variant, cell));
+        const trainer = new Trainer(gpu, data, trainOptions(variant, { ...cell, hidden }));
         trainers.push(trainer);
-        const found = await prepare(trainer, variant, layered);
+        const found = await prepare(bench, trainer, variant, layered);
         if ('leftOut' in found) leftOut.set(variant.name, found.leftOut);
         else ready.push(found);
       });

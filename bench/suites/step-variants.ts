@@ -1,6 +1,9 @@
 import { InputError } from '../../src/errors.ts';
 import { rules } from '../../src/train/rules.ts';
 import type { ScheduleName } from '../../src/train/schedules/driver.ts';
+import { fusedBackprop, fusedSynthetic } from '../../src/train/schedules/fused.ts';
+import type { PackedSchedule } from '../../src/train/schedules/packed.ts';
+import { delayedWave, wave, waveOfOne } from '../../src/train/schedules/wave.ts';
 import type { Trainer, TrainOptions } from '../../src/train/trainer.ts';
 import { presets } from '../presets.ts';
 
@@ -8,9 +11,11 @@ import { presets } from '../presets.ts';
 export interface Variant {
   /** Unique, and short enough for the head of a column. */
   readonly name: string;
-  readonly method: 'bp' | 'cdni';
+  readonly method: 'bp' | 'cdni' | 'delayed-bp';
   readonly schedule: ScheduleName;
   readonly waveStages: 1 | 3;
+  /** The schedule's name in the table of tiles; none of the layered one. */
+  readonly tuned?: string;
 }
 
 /** First steps whose losses are looked at before anything is timed. */
@@ -24,19 +29,24 @@ export const FIRST_STEPS = 4;
 export const sameLosses = ({ driver: { staleness } }: Pick<Trainer, 'driver'>): number =>
   staleness === undefined ? FIRST_STEPS : staleness.gradient > 0 ? 1 : 2;
 
-const variant = (method: Variant['method'], schedule: ScheduleName): Variant => ({
+const variant = (method: Variant['method'], schedule: ScheduleName, packed?: PackedSchedule): Variant => ({
   name: `${method} ${schedule}`,
   ...{ method, schedule, waveStages: 3 },
+  ...(packed && { tuned: packed.name }),
 });
 
-/** All that is measured, in the order of the table's columns. A method's layered schedule comes before its others. */
+/**
+ * All that is measured, in the order of the table's columns. A method's layered schedule comes before its others; delayed
+ * backpropagation, which unlocks layers without predictors, is there for its wave alone.
+ */
 export const VARIANTS: readonly Variant[] = [
   variant('bp', 'layered'),
-  variant('bp', 'fused'),
+  variant('bp', 'fused', fusedBackprop),
   variant('cdni', 'layered'),
-  variant('cdni', 'fused'),
-  variant('cdni', 'wave'),
-  { ...variant('cdni', 'wave'), name: 'cdni wave, 1 stage', waveStages: 1 },
+  variant('cdni', 'fused', fusedSynthetic),
+  variant('cdni', 'wave', wave),
+  variant('delayed-bp', 'wave', delayedWave),
+  { ...variant('cdni', 'wave', waveOfOne), name: 'cdni wave, 1 stage', waveStages: 1 },
 ];
 
 /** The variants that the map compares: how many times as many steps the first does in a second. */
@@ -80,12 +90,19 @@ export const numbers =
 /** The network, the learning rate and the seed of Bisong 2017. */
 export const PAPER = presets['bisong-50k']!;
 
+/** The network and the batch of a step. */
+export interface StepShape {
+  readonly layers: number;
+  readonly batch: number;
+  readonly hidden: number;
+}
+
 /** What a variant is trained with. */
 export function trainOptions(
-  { method, schedule, waveStages }: Variant,
-  { layers, batch }: { layers: number; batch: number },
+  { method, schedule, waveStages }: Pick<Variant, 'method' | 'schedule' | 'waveStages'>,
+  { layers, batch, hidden }: StepShape,
 ): TrainOptions {
-  const { hidden, lr: learningRate, seed } = PAPER;
+  const { lr: learningRate, seed } = PAPER;
   return {
     rule: rules.get(method)!,
     ...{ hidden, layers, batchSize: batch, learningRate, lrDrops: [], seed },

@@ -1,7 +1,9 @@
+import type { Dataset } from '../../src/data/dataset.ts';
 import { mnistDataset } from '../../src/data/mnist.ts';
 import { ResidentDataset } from '../../src/data/resident-dataset.ts';
 import { InputError } from '../../src/errors.ts';
 import type { Gpu } from '../../src/gpu/gpu.ts';
+import { type Tiles, tilesFor } from '../../src/kernels/tiles.ts';
 import { Trainer } from '../../src/train/trainer.ts';
 import { CheckFailedError } from '../paper.ts';
 import { measurePeaks, type Peaks } from '../peaks.ts';
@@ -15,6 +17,7 @@ import {
   MAP,
   numbers,
   PAPER,
+  type StepShape,
   trainOptions,
   VARIANTS,
   type Variant,
@@ -66,12 +69,13 @@ export async function checkVariant(
   gpu: Gpu,
   data: ResidentDataset,
   variant: Variant,
-  layers: number,
+  { layers, hidden, tiles }: { layers: number; hidden: number; tiles?: Tiles | undefined },
 ): Promise<StepCheck | undefined> {
   const { name, schedule } = variant;
+  const batch = Math.min(CHECKED_BATCH, data.train.count);
   const trainer = new Trainer(gpu, data, {
-    ...trainOptions(variant, { layers, batch: CHECKED_BATCH }),
-    learningRate: 1e-3,
+    ...trainOptions(variant, { layers, batch, hidden }),
+    ...{ learningRate: 1e-3, tiles },
   });
   try {
     if (trainer.schedule !== schedule) return undefined;
@@ -84,50 +88,73 @@ export async function checkVariant(
       );
     }
     const worst = Math.max(...tensors.map((tensor) => tensor.worst));
-    return { name, layers, batch: CHECKED_BATCH, dispatches: trainer.plan.dispatches.length, worst };
+    return { name, layers, batch, dispatches: trainer.plan.dispatches.length, worst };
   } finally {
     trainer.destroy();
   }
 }
 
-/** Checks every variant once, and the wave at every depth, since a dispatch of it does all layers. */
-async function checkAll(gpu: Gpu, data: ResidentDataset, { layers }: Grid): Promise<StepCheck[]> {
+/** The tiles that a variant has at the batches of the grid, each once. */
+function tilesOf(
+  { info }: Gpu,
+  { tuned }: Variant,
+  { layers, hidden }: Omit<StepShape, 'batch'>,
+  grid: Grid,
+) {
+  if (tuned === undefined) return [undefined];
+  const all = grid.batch.map((batch) => tilesFor(info, { schedule: tuned, layers, batch, hidden }));
+  return [...new Map(all.map((tiles) => [JSON.stringify(tiles), tiles])).values()];
+}
+
+/** Checks every variant once, with all its tiles, and the wave at every depth, since a dispatch of it does all layers. */
+async function checkAll(gpu: Gpu, data: ResidentDataset, hidden: number, grid: Grid): Promise<StepCheck[]> {
   const checks: StepCheck[] = [];
   for (const variant of VARIANTS) {
-    for (const depth of variant.schedule === 'wave' ? layers : layers.slice(0, 1)) {
-      const check = await checkVariant(gpu, data, variant, depth);
-      if (check) checks.push(check);
+    for (const layers of variant.schedule === 'wave' ? grid.layers : grid.layers.slice(0, 1)) {
+      for (const tiles of tilesOf(gpu, variant, { layers, hidden }, grid)) {
+        const check = await checkVariant(gpu, data, variant, { layers, hidden, tiles });
+        if (check) checks.push(check);
+      }
     }
   }
   return checks;
 }
 
+/** What may be other than usual: the whole grid on every device; and for tests another network, and other data. */
+export interface StepOptions {
+  readonly full?: boolean;
+  readonly hidden?: number;
+  readonly dataset?: Dataset;
+  readonly seconds?: number;
+  readonly copyBytes?: number;
+}
+
 /** Checks and measures the whole grid. */
 export async function measureSteps(
   { gpu, repeats, quick, note }: Pick<SuiteContext, 'gpu' | 'repeats' | 'quick' | 'note'>,
-  asked: Partial<Grid> & { readonly full?: boolean },
+  asked: Partial<Grid> & StepOptions,
 ): Promise<StepResult> {
   const grid = gridOf({ isCpu: gpu.isCpu, quick }, asked);
-  const dataset = await mnistDataset();
+  const { hidden = PAPER.hidden, dataset = await mnistDataset(), copyBytes } = asked;
   const data = new ResidentDataset(gpu, dataset);
   try {
-    const checks = await checkAll(gpu, data, grid);
+    const checks = await checkAll(gpu, data, hidden, grid);
     note(
       `step: ${checks.length} schedules checked, worst error ${Math.max(...checks.map((c) => c.worst)).toPrecision(2)} of its bound`,
     );
-    const peaks = await measurePeaks(gpu, { repeats });
+    const peaks = await measurePeaks(gpu, { repeats, ...(copyBytes !== undefined && { copyBytes }) });
     note(`peaks: ${peaks.gflops.toPrecision(3)} GFLOP/s, ${peaks.gbs.toPrecision(3)} GB/s`);
-    const seconds = quick ? SECONDS.quick : SECONDS[gpu.info.kind];
+    const { seconds = quick ? SECONDS.quick : SECONDS[gpu.info.kind] } = asked;
     const cells: StepCell[] = [];
     for (const layers of grid.layers) {
       for (const batch of grid.batch) {
-        const cell = await measureCell({ gpu, data, repeats, seconds, peaks }, { layers, batch });
+        const cell = await measureCell({ gpu, data, repeats, seconds, peaks, hidden }, { layers, batch });
         cells.push(cell);
         const ratio = cell.waveToBp ? `${MAP.of} / ${MAP.to} ${cell.waveToBp.median.toFixed(2)}` : 'no ratio';
         note(`step: ${layers} layers, batch ${batch}: ${ratio}`);
       }
     }
-    const { hidden, lr: learningRate, seed } = PAPER;
+    const { lr: learningRate, seed } = PAPER;
     return {
       peaks,
       config: { hidden, learningRate, seed, data: dataset.name },

@@ -39,6 +39,8 @@ it('a preset without options stays as it is', () => {
   expect(configOf({ preset: 'bisong-50k' }, tinySet())).toEqual({
     ...PAPER,
     ...AXES,
+    // The fastest that each method has; programs and sweeps are layered unless they say otherwise.
+    schedule: 'best',
     preset: 'bisong-50k',
     ...{ methods, presetNote, steps, lr, evalEvery, seed: 1 },
     // No more than there are.

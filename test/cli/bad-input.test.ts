@@ -234,7 +234,9 @@ describe('a kernel that is wrong', () => {
       await writeFile(twin, text.replaceAll('Math.max(', '1 + Math.max('));
       expect(await readFile(twin, 'utf8')).not.toBe(text);
       const out = temp.join('wrong');
-      const { code, stdout, stderr } = await cli.run(bench(...SMALL, '--json', '--out', out));
+      const { code, stdout, stderr } = await cli.run(
+        bench(...SMALL, '--schedule', 'layered', '--json', '--out', out),
+      );
       expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
       expect(stderr).toMatch(
         /\nsyngrad: kernels fail their check on SwiftShader Device \(Subzero\), so that nothing was timed:\n/,

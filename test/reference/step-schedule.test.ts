@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { adamCorrection } from '../../src/reference/adam.ts';
-import { ADAM } from '../../src/train/optimizer.ts';
 import { learningRateAt } from '../../src/train/learning-rate.ts';
+import { ADAM } from '../../src/train/optimizer.ts';
 
 const drops = [300_000, 400_000];
 

@@ -123,7 +123,7 @@ function sizesOf(schedule: PackedSchedule, shape: FusedShape, tiles: TileRows | 
   const stats = tiles ? Math.ceil(B / tiles.stats) : 1;
   return {
     ...{ ...shape, U: models ? U : 0, capacity: CAPACITY, lead: Math.max(models ? lagTeach : 0, back * H) },
-    ...{ zSlots, slots, wSlots, vSlots, models, tiles: stats },
+    ...{ zSlots, slots, wSlots, vSlots, back, models, tiles: stats },
     sumTiles: tiles && schedule.usesTop ? Math.ceil(B / tiles.sums) : stats,
   } satisfies FusedSizes;
 }
