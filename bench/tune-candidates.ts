@@ -4,12 +4,12 @@ import { kindOf, layersRefuse, type Tiles, topRefuses, usualTiles } from '../src
 import type { FormName } from '../src/train/schedules/forms.ts';
 import { fusedBackprop, fusedSynthetic } from '../src/train/schedules/fused.ts';
 import type { PackedSchedule } from '../src/train/schedules/packed.ts';
-import { wave, waveOfOne } from '../src/train/schedules/wave.ts';
+import { delayedWave, wave, waveOfOne } from '../src/train/schedules/wave.ts';
 
 /** A schedule that can be tuned, and what asks a trainer for it. */
 export interface TunedSchedule {
   readonly packed: PackedSchedule;
-  readonly method: 'bp' | 'cdni';
+  readonly method: 'bp' | 'cdni' | 'delayed-bp';
   readonly schedule: 'fused' | 'wave';
   readonly waveStages: 1 | 3;
 }
@@ -22,6 +22,7 @@ export const TUNED: ReadonlyMap<string, TunedSchedule> = new Map(
       { packed: wave, method: 'cdni', schedule: 'wave', waveStages: 3 },
       { packed: fusedSynthetic, method: 'cdni', schedule: 'fused', waveStages: 3 },
       { packed: waveOfOne, method: 'cdni', schedule: 'wave', waveStages: 1 },
+      { packed: delayedWave, method: 'delayed-bp', schedule: 'wave', waveStages: 3 },
     ] as const
   ).map((tuned) => [tuned.packed.name, tuned]),
 );
@@ -44,7 +45,7 @@ export interface Choices {
  * Tiles to try, TILE_M x TILE_N x TILE_K and SPLIT. Small ones and more groups of threads keep a large GPU busy with a small
  * batch; large ones read less.
  */
-const TILES = [
+export const TILES: readonly Constants[] = [
   [32, 32, 32, 4],
   [32, 16, 32, 4],
   [32, 16, 64, 8],
@@ -55,21 +56,21 @@ const TILES = [
   [8, 32, 64, 8],
   [8, 32, 64, 16],
   [16, 64, 32, 4],
-  [32, 64, 16, 2],
+  [32, 64, 32, 2],
   [64, 32, 32, 2],
   [64, 64, 16, 1],
   [32, 32, 16, 1],
-] as const;
+].map(([TILE_M, TILE_N, TILE_K, SPLIT]) => ({ TILE_M, TILE_N, TILE_K, SPLIT }) as Constants);
 
 /** Tiles of the top's kernel to try, ROWS and LANES. */
-const TOPS = [
+export const TOPS: readonly Constants[] = [
   [8, 16],
   [8, 32],
   [4, 32],
   [4, 64],
   [16, 16],
   [32, 8],
-] as const;
+].map(([ROWS, LANES]) => ({ ROWS, LANES }) as Constants);
 
 /** Piles to try in the form for CPU drivers. */
 const PILES = [1, 2, 4, 16, 32];
@@ -102,20 +103,18 @@ export function choicesFor(
     const others = PILES.filter((n) => n !== all.layers.PILES).map((n) => ({ PILES: n }));
     return { usual: { layers: all.layers }, layers: [all.layers, ...others], shared: [], kinds, top: [] };
   }
-  const tiles = TILES.map(([TILE_M, TILE_N, TILE_K, SPLIT]) => ({ TILE_M, TILE_N, TILE_K, SPLIT }));
-  const tops = TOPS.map(([ROWS, LANES]) => ({ ROWS, LANES }));
   return {
     usual,
     layers: [
       all.layers,
-      ...tiles.filter((constants) => layersRefuse(limits, constants, hidden) === undefined),
+      ...TILES.filter((constants) => layersRefuse(limits, constants, hidden) === undefined),
     ],
     shared: ['TILE_M'],
     kinds,
     top: top
       ? [
           all.top!,
-          ...tops.filter((constants) => topRefuses(limits, constants, hidden, classes) === undefined),
+          ...TOPS.filter((constants) => topRefuses(limits, constants, hidden, classes) === undefined),
         ]
       : [],
   };

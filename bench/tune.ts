@@ -1,7 +1,8 @@
+import type { Dataset } from '../src/data/dataset.ts';
 import { mnistDataset } from '../src/data/mnist.ts';
 import { ResidentDataset } from '../src/data/resident-dataset.ts';
 import type { Gpu } from '../src/gpu/gpu.ts';
-import type { Tiles, TilesEntry } from '../src/kernels/tiles.ts';
+import { type Tiles, type TilesEntry, topSuits } from '../src/kernels/tiles.ts';
 import { formFor } from '../src/train/schedules/forms.ts';
 import { provenance } from './provenance.ts';
 import { LEAST_REPEATS, type Spread } from './suites/suite.ts';
@@ -20,9 +21,11 @@ import { Contest, TuneRefusal, type TuneShape } from './tune-contest.ts';
 export interface TuneRequest {
   readonly schedules: readonly string[];
   readonly shapes: readonly TuneShape[];
-  /** Seconds for all of it: what is left is shared out evenly among the shapes still to come. */
+  /** Seconds for all of it: what is left is shared out among the shapes still to come. */
   readonly seconds: number;
   readonly repeats?: number;
+  /** MNIST, unless other data are given. */
+  readonly dataset?: Dataset;
   readonly note: (line: string) => void;
 }
 
@@ -44,6 +47,9 @@ const WORTH = 0.99;
 /** TILE_Ms whose dispatches are tuned one by one: those that came out first when all had the same. */
 const FINALISTS = 2;
 
+/** How much more of the time the first shape of a schedule gets than the others. */
+const FIRST_WEIGHT = 5;
+
 /** The best tiles, and how sure that is. */
 interface Found {
   readonly tiles: Tiles;
@@ -56,8 +62,8 @@ interface Found {
 }
 
 /** Tries constants that all dispatches share, then others for one kind after the other. */
-async function search(
-  contest: Contest,
+export async function search(
+  contest: Pick<Contest, 'time'>,
   choices: Choices,
   isLate: () => boolean,
 ): Promise<{ tiles: Tiles; seconds: number; cut: boolean }> {
@@ -69,14 +75,21 @@ async function search(
   };
   let best = { tiles: usual, seconds: await contest.time(usual) };
   // The top's kernel first: it has little to do with the others.
+  const tops = usual.top ? [{ constants: usual.top, seconds: best.seconds }] : [];
   for (const constants of top.slice(1)) {
     const tiles = { ...usual, top: constants };
+    if (!topSuits(usual.layers, constants)) continue;
     const seconds = await timed(tiles);
+    // What was not faster by more than a little does not come before the usual.
+    tops.push({ constants, seconds: seconds / WORTH });
     if (seconds < WORTH * best.seconds) best = { tiles, seconds };
   }
+  tops.sort((a, b) => a.seconds - b.seconds);
   const uniform: { tiles: Tiles; seconds: number }[] = [best];
   for (const constants of layers.slice(1)) {
-    const tiles = { ...best.tiles, layers: constants };
+    const suiting = tops.find((each) => topSuits(constants, each.constants));
+    if (tops.length > 0 && !suiting) continue;
+    const tiles = { layers: constants, ...(suiting && { top: suiting.constants }) };
     uniform.push({ tiles, seconds: await timed(tiles) });
   }
   uniform.sort((a, b) => a.seconds - b.seconds);
@@ -126,12 +139,14 @@ async function tuneOne(
 /** Finds the fastest tiles for each schedule and shape on this device. */
 export async function tune(
   gpu: Gpu,
-  { schedules, shapes, seconds, repeats = LEAST_REPEATS, note }: TuneRequest,
+  { schedules, shapes, seconds, repeats = LEAST_REPEATS, dataset, note }: TuneRequest,
 ): Promise<TuneOutcome> {
-  const data = new ResidentDataset(gpu, await mnistDataset());
+  const data = new ResidentDataset(gpu, dataset ?? (await mnistDataset()));
   const { dawn, commit } = provenance();
   const end = performance.now() + 1e3 * seconds;
   const targets = schedules.flatMap((schedule) => shapes.map((shape) => ({ schedule, ...shape })));
+  // The first shape of a schedule compiles what the others find compiled.
+  const weights = targets.map((_, i) => (i % shapes.length === 0 ? FIRST_WEIGHT : 1));
   const entries: TilesEntry[] = [];
   const leftOut: string[] = [];
   const wrong: string[] = [];
@@ -140,7 +155,8 @@ export async function tune(
       const { schedule, ...shape } = target;
       const name = `${schedule}, ${shape.layers} layers x ${shape.batch}`;
       const now = performance.now();
-      const until = now + (end - now) / (targets.length - i);
+      const left = weights.slice(i).reduce((sum, weight) => sum + weight, 0);
+      const until = now + ((end - now) * weights[i]!) / left;
       try {
         const found = await tuneOne(gpu, data, TUNED.get(schedule)!, shape, { until, repeats });
         const { tiles, ratio, stepsPerSecond, tried, cut } = found;

@@ -34,7 +34,8 @@ const STRIDE_N = QUADS_N + 1u;
 const SLICE_B = TILE_K * STRIDE_M;  // where B begins in the slices
 const_assert TILE_M % 4u == 0u && TILE_N % 4u == 0u && TILE_K % SPLIT == 0u;
 const_assert FEATURES >= TILE_M + TILE_N;
-const_assert TILE_K * (STRIDE_M + STRIDE_N) >= THREADS && TILE_K * (STRIDE_M + STRIDE_N) >= 4u * THREADS / SPLIT;
+const_assert TILE_K * (STRIDE_M + STRIDE_N) >= THREADS;
+const_assert SPLIT == 1u || TILE_K * (STRIDE_M + STRIDE_N) >= 4u * THREADS / SPLIT;
 
 struct Params {
   B: u32, I: u32, F: u32, C: u32, H: u32, U: u32, words: u32, capacity: u32,

@@ -1,4 +1,12 @@
 // fused_layers_cpu: whole layers of a training step in one dispatch, for drivers that run on the processor
+//   The roles, formulas, params and buffers of fused_layers, with no workgroup memory and no barrier. A workgroup is one
+//   subgroup; its lanes load what they need of A and B once, and hand it to one another (subgroupBroadcast).
+//   FORWARD, PREDICT and PULL: a workgroup has SIDE whole columns, all rows of the batch. So there are no tiles of
+//   statistics: FORWARD itself writes mean and rstd, in two passes, and moves the running statistics; sums are one tile.
+//   Where fused_layers leaves dn, what is left here is dz, as whoever makes dn has its columns' sums as well.
+//   GRAD and TEACH: a workgroup has SIDE x SIDE elements of the weights, and updates them.
+//   grid: the jobs, in one row, dealt from PILES piles      layout of the buffers: src/reference/fused/layout.ts
+//   CPU form      twin: src/reference/fused/layers.ts      maths: docs/12-fused.md
 enable subgroups;
 // Nothing that decides whether a subgroup operation is reached differs inside a workgroup, which is one subgroup; but the
 // compiler takes whatever was read from memory that is also written to differ.
@@ -110,10 +118,8 @@ fn normalised(z: vec4<f32>, mean: vec4<f32>, rstd: vec4<f32>, gamma: vec4<f32>, 
   return select(n, vec4<f32>(), n < vec4<f32>());
 }
 
-// Of 4 features: a row of a layer's norm (0: mean, 1: rstd, 2: gamma, 3: beta).
-fn norm_row(l: u32, batch: u32, row: u32, f: vec4<u32>) -> vec4<f32> {
-  return load(at_norm(l, batch) + row * params.F, f);
-}
+// 4, which a compiler cannot know, so that it leaves a loop a loop: what it takes grows with the square of the code.
+fn four() -> u32 { return 4u * min(params.B, 1u); }
 
 // 4 elements of a row in `memory`, or in `weights`.
 fn load(row: u32, at: vec4<u32>) -> vec4<f32> {
@@ -121,14 +127,6 @@ fn load(row: u32, at: vec4<u32>) -> vec4<f32> {
 }
 fn load_weights(row: u32, at: vec4<u32>) -> vec4<f32> {
   return vec4<f32>(weights[row + at[0]], weights[row + at[1]], weights[row + at[2]], weights[row + at[3]]);
-}
-
-// Elements n to n + 3 of a row in `memory`, those below N.
-fn store(row: u32, n: u32, N: u32, x: vec4<f32>) {
-  if (n < N) { memory[row + n] = x[0]; }
-  if (n + 1u < N) { memory[row + n + 1u] = x[1]; }
-  if (n + 2u < N) { memory[row + n + 2u] = x[2]; }
-  if (n + 3u < N) { memory[row + n + 3u] = x[3]; }
 }
 
 // This lane's 4 columns of C, the last one repeated past the edge.
@@ -151,12 +149,17 @@ fn side_of(role: u32, bytes: bool, job: Job, m0: u32, lane: u32) -> Side {
     let l = select(job.layer, job.layer - 1u, role == GRAD);
     let f = min(rows, vec4<u32>(params.F - 1u));
     side.a = job.a + f;
-    side.mean = norm_row(l, job.batch, 0u, f);
-    side.rstd = norm_row(l, job.batch, 1u, f);
+    let norm = at_norm(l, job.batch);
+    for (var q = 0u; q < four(); q++) {
+      side.mean[q] = memory[norm + f[q]];
+      side.rstd[q] = memory[norm + params.F + f[q]];
+      side.gamma[q] = memory[norm + 2u * params.F + f[q]];
+      side.beta[q] = memory[norm + 3u * params.F + f[q]];
+    }
     // Behind the features: the bias's row of ones, made as gamma = 0 and beta = 1, and before it for TEACH the labels'.
     let beyond = rows >= vec4<u32>(params.F);
-    side.gamma = select(norm_row(l, job.batch, 2u, f), vec4<f32>(), beyond);
-    side.beta = select(norm_row(l, job.batch, 3u, f), vec4<f32>(1.0), beyond);
+    side.gamma = select(side.gamma, vec4<f32>(), beyond);
+    side.beta = select(side.beta, vec4<f32>(1.0), beyond);
     if (role == TEACH) {
       let label = rows < vec4<u32>(params.F + params.U);
       side.beta = select(side.beta, vec4<f32>(), beyond & label);
@@ -166,7 +169,7 @@ fn side_of(role: u32, bytes: bool, job: Job, m0: u32, lane: u32) -> Side {
   }
   let row = min(rows, vec4<u32>(params.B - 1u));
   if (bytes) {
-    side.a = params.words * vec4<u32>(sample(job.n, row[0]), sample(job.n, row[1]), sample(job.n, row[2]), sample(job.n, row[3]));
+    for (var q = 0u; q < four(); q++) { side.a[q] = params.words * sample(job.n, row[q]); }
   } else {
     side.a = job.a + row * job.K;
   }
@@ -179,21 +182,19 @@ fn chunk_of(role: u32, bytes: bool, job: Job, side: Side, k0: u32, lane: u32) ->
   let k = min(k0 + lane, job.K - 1u);
   if (bytes && role == FORWARD) {
     // Of bytes each lane has its own rows', LANES in a row.
-    let at = side.a + k0 / 4u;
-    chunk.low = vec4<u32>(pixels[at[0]], pixels[at[1]], pixels[at[2]], pixels[at[3]]);
-    if (LANES > 4u) {
-      let next = side.a + min(k0 / 4u + 1u, params.words - 1u);
-      chunk.high = vec4<u32>(pixels[next[0]], pixels[next[1]], pixels[next[2]], pixels[next[3]]);
+    let next = min(k0 / 4u + 1u, params.words - 1u);
+    for (var q = 0u; q < four(); q++) {
+      chunk.low[q] = pixels[side.a[q] + k0 / 4u];
+      if (LANES > 4u) { chunk.high[q] = pixels[side.a[q] + next]; }
     }
   } else if (role == FORWARD || role == PREDICT) {
+    // (mean, rstd, gamma, beta): the last two as they were kept, or as they are now.
     let source = select(job.layer, job.layer - 1u, role == FORWARD);
     let norm = at_norm(source, job.batch) + k;
-    let affine = at_affine(source, version_of(source, job.tick - params.lag_merge)) + k;
-    chunk.norm = vec4<f32>(memory[norm], memory[norm + params.F], weights[affine], weights[affine + params.F]);
-    if (role == FORWARD && params.merges == 0u) {
-      chunk.norm[2] = memory[norm + 2u * params.F];
-      chunk.norm[3] = memory[norm + 3u * params.F];
-    }
+    let affine = at_affine(source, version_of(source, job.tick)) + k;
+    let kept = select(2u, 4u, role == FORWARD && params.merges == 0u);
+    for (var i = 0u; i < kept; i++) { chunk.norm[i] = memory[norm + i * params.F]; }
+    for (var i = kept; i < four(); i++) { chunk.norm[i] = weights[affine + (i - 2u) * params.F]; }
   } else if (bytes && role == GRAD) {
     chunk.low[0] = sample(job.n, k) * params.words;
   } else if (role == TEACH) {
@@ -313,145 +314,153 @@ fn product(role: u32, bytes: bool, job: Job, m0: u32, lane: u32) -> Block {
   ));
 }
 
-// z, then its columns' mean and 1 / sqrt(var + eps), and the running statistics; of the output layer: logits.
+// Where element e of rows m0 on of this lane's columns lies in a matrix of N columns: row by row, 4 in each.
+struct Place { row: u32, col: u32, at: u32, is_there: bool }
+fn place_of(job: Job, m0: u32, lane: u32, e: u32) -> Place {
+  let n = job.n0 + 4u * lane + e % 4u;
+  return Place(e / 4u, e % 4u, (m0 + e / 4u) * job.N + n, n < job.N);
+}
+
+// z and its columns' mean and 1 / sqrt(var + eps), and the running statistics; of the output layer: logits.
 fn forward(job: Job, lane: u32) {
   let l = job.layer;
-  let n = job.n0 + 4u * lane;
-  let cols = columns(job, lane);
-  var bias = vec4<f32>();
-  if (l > params.H) { bias = load_weights(job.b + params.F * params.C, cols); }
   let to = select(at_z(l, job.batch), at_logits(job.batch), l > params.H);
-  var sum = vec4<f32>();
   for (var m0 = job.m0; m0 < job.m1; m0 += SIDE) {
     var z = Block();
     if (l == 1u) { z = product(FORWARD, true, job, m0, lane); } else { z = product(FORWARD, false, job, m0, lane); }
-    for (var r = 0u; r < min(SIDE, job.m1 - m0); r++) {
-      sum += z.row[r];
-      store(to + (m0 + r) * job.N, n, job.N, z.row[r] + bias);
+    for (var e = 0u; e < 4u * min(SIDE, job.m1 - m0); e++) {
+      let p = place_of(job, m0, lane, e);
+      if (p.is_there) {
+        var x = z.row[p.row][p.col];
+        if (l > params.H) { x += weights[job.b + params.F * params.C + job.n0 + 4u * lane + p.col]; }
+        memory[to + p.at] = x;
+      }
     }
   }
   if (l > 1u && params.merges == 1u && job.m0 == 0u && job.n0 == 0u) { keep_affine(l - 1u, job, lane); }
   if (l > params.H) { return; }
-  // Two passes, so that nothing cancels; a lane reads what it has written.
-  let mean = sum / f32(params.B);
-  var squares = vec4<f32>();
-  for (var m = 0u; m < params.B; m++) {
-    let d = load(to + m * params.F, cols) - mean;
-    squares += d * d;
-  }
-  let norm = at_norm(l, job.batch);
-  store(norm, n, params.F, mean);
-  store(norm + params.F, n, params.F, 1.0 / sqrt(squares / f32(params.B) + params.eps));
-  // Moving averages for evaluation; the variance unbiased.
-  let unbiased = squares / max(f32(params.B) - 1.0, 1.0);
-  for (var c = 0u; c < 4u && n + c < params.F; c++) {
-    let at = params.at_running + (l - 1u) * 2u * params.F + n + c;
-    weights[at] += params.momentum * (mean[c] - weights[at]);
-    weights[at + params.F] += params.momentum * (unbiased[c] - weights[at + params.F]);
+  // Each lane reads what it has written.
+  for (var f = job.n0 + 4u * lane; f < min(job.n0 + 4u * lane + 4u, params.F); f++) {
+    var sum = 0.0;
+    for (var m = 0u; m < params.B; m++) { sum += memory[to + m * params.F + f]; }
+    let mean = sum / f32(params.B);
+    // A second pass, so that nothing cancels.
+    var squares = 0.0;
+    for (var m = 0u; m < params.B; m++) {
+      let d = memory[to + m * params.F + f] - mean;
+      squares += d * d;
+    }
+    let norm = at_norm(l, job.batch) + f;
+    memory[norm] = mean;
+    memory[norm + params.F] = 1.0 / sqrt(squares / f32(params.B) + params.eps);
+    // Moving averages for evaluation; the variance unbiased.
+    let running = params.at_running + (l - 1u) * 2u * params.F + f;
+    weights[running] += params.momentum * (mean - weights[running]);
+    let unbiased = squares / max(f32(params.B) - 1.0, 1.0);
+    weights[running + params.F] += params.momentum * (unbiased - weights[running + params.F]);
   }
 }
 
 // Keeps gamma and beta of a layer as its batch is normalised with them.
 fn keep_affine(l: u32, job: Job, lane: u32) {
-  let source = at_affine(l, version_of(l, job.tick - params.lag_merge));
+  let source = at_affine(l, version_of(l, job.tick));
   let to = at_norm(l, job.batch) + 2u * params.F;
   for (var i = lane; i < 2u * params.F; i += LANES) { memory[to + i] = weights[source + i]; }
 }
 
-// What 4 features are normalised with.
-struct Norm { mean: vec4<f32>, rstd: vec4<f32>, gamma: vec4<f32>, beta: vec4<f32> }
-
-// Sums over the batch of dn and of dn xhat: the gradients of beta and of gamma.
-struct Sums { dn: vec4<f32>, dn_xhat: vec4<f32> }
-
-// Adds a row of dn = dh where ReLU passed to the sums, and keeps it until they are complete.
-fn mask(l: u32, job: Job, m: u32, dh: vec4<f32>, c: Norm, cols: vec4<u32>, lane: u32, before: Sums) -> Sums {
-  let xhat = (load(at_z(l, job.batch) + m * params.F, cols) - c.mean) * c.rstd;
-  let dn = select(vec4<f32>(), dh, c.gamma * xhat + c.beta > vec4<f32>());
-  store(at_dz(l, job.batch) + m * params.F, job.n0 + 4u * lane, params.F, dn);
-  return Sums(before.dn + dn, before.dn_xhat + dn * xhat);
-}
-
-// dz = gamma rstd (dn - S1 / B - (z - mean) rstd S2 / B), in the place of dn; a lane reads what it has written.
-fn pull_back(l: u32, job: Job, c: Norm, cols: vec4<u32>, lane: u32, sums: Sums) {
-  let n = job.n0 + 4u * lane;
-  store(at_sums(l, job.batch), n, params.F, sums.dn);
-  store(at_sums(l, job.batch) + params.F, n, params.F, sums.dn_xhat);
-  let mean_dn = sums.dn / f32(params.B);
-  let slope = c.rstd * (sums.dn_xhat / f32(params.B));
-  for (var m = 0u; m < params.B; m++) {
-    let dn = load(at_dz(l, job.batch) + m * params.F, cols);
-    let z = load(at_z(l, job.batch) + m * params.F, cols);
-    store(at_dz(l, job.batch) + m * params.F, n, params.F, c.gamma * c.rstd * (dn - mean_dn - (z - c.mean) * slope));
+// From dh, the gradient by the activations of layer l, that by its pre-activations, each lane from what it has written:
+//   dn = dh where ReLU passed      S1, S2: the sums over the batch of dn and of dn xhat, the gradients of beta and of gamma
+//   dz = gamma rstd (dn - S1 / B - xhat S2 / B)
+// gamma and beta lie from `affine` on: in `weights`, or as they were kept. Returns whether all sums are finite.
+fn differentiate(l: u32, job: Job, dh: u32, learned: bool, lane: u32) -> bool {
+  var all_finite = true;
+  let z = at_z(l, job.batch);
+  for (var f = job.n0 + 4u * lane; f < min(job.n0 + 4u * lane + 4u, params.F); f++) {
+    let norm = at_norm(l, job.batch) + f;
+    let mean = memory[norm];
+    let rstd = memory[norm + params.F];
+    var gamma = 0.0;
+    var beta = 0.0;
+    if (learned) {
+      let affine = at_affine(l, version_of(l, job.tick)) + f;
+      gamma = weights[affine];
+      beta = weights[affine + params.F];
+      memory[norm + 2u * params.F] = gamma;
+      memory[norm + 3u * params.F] = beta;
+    } else {
+      gamma = memory[norm + 2u * params.F];
+      beta = memory[norm + 3u * params.F];
+    }
+    var sum_dn = 0.0;
+    var sum_dn_xhat = 0.0;
+    for (var m = 0u; m < params.B; m++) {
+      let xhat = (memory[z + m * params.F + f] - mean) * rstd;
+      let dn = select(0.0, memory[dh + m * params.F + f], gamma * xhat + beta > 0.0);
+      sum_dn += dn;
+      sum_dn_xhat += dn * xhat;
+    }
+    let sums = at_sums(l, job.batch) + f;
+    memory[sums] = sum_dn;
+    memory[sums + params.F] = sum_dn_xhat;
+    all_finite = all_finite && finite(sum_dn_xhat);
+    let mean_dn = sum_dn / f32(params.B);
+    let slope = sum_dn_xhat / f32(params.B);
+    for (var m = 0u; m < params.B; m++) {
+      let xhat = (memory[z + m * params.F + f] - mean) * rstd;
+      let dn = select(0.0, memory[dh + m * params.F + f], gamma * xhat + beta > 0.0);
+      memory[at_dz(l, job.batch) + m * params.F + f] = gamma * rstd * (dn - mean_dn - xhat * slope);
+    }
   }
+  return all_finite;
 }
 
 // sg = h V + U[y] + c, and what the layer learns from it.
 fn predict(job: Job, lane: u32) {
   let l = job.layer;
-  let n = job.n0 + 4u * lane;
-  let cols = columns(job, lane);
-  let affine = at_affine(l, version_of(l, job.tick));
-  let c = Norm(norm_row(l, job.batch, 0u, cols), norm_row(l, job.batch, 1u, cols),
-    load_weights(affine, cols), load_weights(affine + params.F, cols));
-  store(at_norm(l, job.batch) + 2u * params.F, n, params.F, c.gamma);
-  store(at_norm(l, job.batch) + 3u * params.F, n, params.F, c.beta);
-  let bias = load_weights(job.b + (params.F + params.U) * params.F, cols);
-  var sums = Sums();
+  let sg = at_sg(l, job.batch);
   for (var m0 = job.m0; m0 < job.m1; m0 += SIDE) {
     let product_hv = product(PREDICT, false, job, m0, lane);
-    for (var r = 0u; r < min(SIDE, job.m1 - m0); r++) {
-      var sg = product_hv.row[r] + bias;
-      if (params.U > 0u) { sg += load_weights(job.b + (params.F + label_of(job.n, m0 + r)) * params.F, cols); }
-      store(at_sg(l, job.batch) + (m0 + r) * params.F, n, params.F, sg);
-      sums = mask(l, job, m0 + r, sg, c, cols, lane, sums);
+    for (var e = 0u; e < 4u * min(SIDE, job.m1 - m0); e++) {
+      let p = place_of(job, m0, lane, e);
+      if (p.is_there) {
+        let column = job.b + params.F * params.F + job.n0 + 4u * lane + p.col;
+        var x = product_hv.row[p.row][p.col];
+        if (params.U > 0u) { x += weights[column + label_of(job.n, m0 + p.row) * params.F]; }
+        memory[sg + p.at] = x + weights[column + params.U * params.F];
+      }
     }
   }
   // A layer that does not wait for the loss sees for itself whether what it learns from is finite.
-  for (var i = 0u; i < 4u; i++) {
-    if (!finite(sums.dn_xhat[i])) { atomicStore(&state[2], 1u); }
-  }
-  pull_back(l, job, c, cols, lane, sums);
+  if (!differentiate(l, job, sg, true, lane)) { atomicStore(&state[2], 1u); }
 }
 
 // The gradient by the activations below: for the layer below to learn from, or for its predictor.
 fn pull(job: Job, lane: u32) {
   let below = job.layer - 1u;
-  let n = job.n0 + 4u * lane;
-  let cols = columns(job, lane);
-  let c = Norm(norm_row(below, job.batch, 0u, cols), norm_row(below, job.batch, 1u, cols),
-    norm_row(below, job.batch, 2u, cols), norm_row(below, job.batch, 3u, cols));
-  var sums = Sums();
+  let sg = at_sg(below, job.batch);
+  let to = select(at_err(below, job.batch), at_dz(below, job.batch), params.masks == 1u);
   for (var m0 = job.m0; m0 < job.m1; m0 += SIDE) {
     let dh = product(PULL, false, job, m0, lane);
-    for (var r = 0u; r < min(SIDE, job.m1 - m0); r++) {
-      let row = (m0 + r) * params.F;
-      if (params.masks == 1u) {
-        sums = mask(below, job, m0 + r, dh.row[r], c, cols, lane, sums);
-      } else {
-        store(at_err(below, job.batch) + row, n, params.F, 2.0 * (load(at_sg(below, job.batch) + row, cols) - dh.row[r]));
+    for (var e = 0u; e < 4u * min(SIDE, job.m1 - m0); e++) {
+      let p = place_of(job, m0, lane, e);
+      if (p.is_there) {
+        var x = dh.row[p.row][p.col];
+        if (params.masks == 0u) { x = 2.0 * (memory[sg + p.at] - x); }
+        memory[to + p.at] = x;
       }
     }
   }
-  if (params.masks == 1u) { pull_back(below, job, c, cols, lane, sums); }
+  if (params.masks == 1u) { _ = differentiate(below, job, to, false, lane); }
 }
 
-// One Adam update (Kingma and Ba 2015) of 4 parameters, from the sums of their gradients over the batch.
-fn adam(read: u32, write: u32, moment: u32, n: u32, N: u32, gradient: vec4<f32>, step: vec2<f32>) {
-  let at = min(vec4<u32>(n) + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(N - 1u));
-  let m_at = moment + at;
-  let v_at = params.at_v + m_at;
+// One Adam update (Kingma and Ba 2015) of a parameter, from the sum of its gradient over the batch.
+fn adam(read: u32, write: u32, moment: u32, gradient: f32, step: vec2<f32>) {
   let g = gradient / f32(params.B);
-  let m = params.beta1 * vec4<f32>(moments[m_at[0]], moments[m_at[1]], moments[m_at[2]], moments[m_at[3]])
-    + (1.0 - params.beta1) * g;
-  let v = params.beta2 * vec4<f32>(moments[v_at[0]], moments[v_at[1]], moments[v_at[2]], moments[v_at[3]])
-    + (1.0 - params.beta2) * g * g;
-  let p = load_weights(read, at) - step.x * m / (sqrt(v) + step.y);
-  for (var c = 0u; c < 4u && n + c < N; c++) {
-    moments[moment + n + c] = m[c];
-    moments[params.at_v + moment + n + c] = v[c];
-    weights[write + n + c] = p[c];
-  }
+  let m = params.beta1 * moments[moment] + (1.0 - params.beta1) * g;
+  let v = params.beta2 * moments[params.at_v + moment] + (1.0 - params.beta2) * g * g;
+  moments[moment] = m;
+  moments[params.at_v + moment] = v;
+  weights[write] = weights[read] - step.x * m / (sqrt(v) + step.y);
 }
 
 // Step size and epsilon of an update in this batch's step.
@@ -462,28 +471,29 @@ fn step_of(event: u32, n: i32) -> vec2<f32> {
 
 // Adam on a block of a matrix that is read, and written, and whose moments begin, `at` these places.
 fn update(job: Job, gradient: Block, lane: u32, at: vec3<u32>, step: vec2<f32>) {
-  for (var r = 0u; r < job.m1 - job.m0; r++) {
-    let row = (job.m0 + r) * job.N;
-    adam(at.x + row, at.y + row, at.z + row, job.n0 + 4u * lane, job.N, gradient.row[r], step);
+  for (var e = 0u; e < 4u * (job.m1 - job.m0); e++) {
+    let p = place_of(job, job.m0, lane, e);
+    if (p.is_there) { adam(at.x + p.at, at.y + p.at, at.z + p.at, gradient.row[p.row][p.col], step); }
   }
 }
 
 // dW, and Adam; the workgroups of the first rows take gamma and beta along.
 fn grad(job: Job, lane: u32) {
   let l = job.layer;
-  let step = step_of(l - 1u, job.n + i32(way_back(l)));
+  let step = step_of(l - 1u, job.n);
   var dw = Block();
   if (l == 1u) { dw = product(GRAD, true, job, job.m0, lane); } else { dw = product(GRAD, false, job, job.m0, lane); }
   update(job, dw, lane, vec3<u32>(at_w(l, job.version), at_w(l, job.version + 1u), at_w(l, 0u)), step);
-  if (job.m0 == 0u && l <= params.H) {
-    let read = at_affine(l, job.version);
-    let write = at_affine(l, job.version + 1u);
-    let moment = at_affine(l, 0u);
-    let n = job.n0 + 4u * lane;
-    let cols = columns(job, lane);
-    adam(read, write, moment, n, params.F, load(at_sums(l, job.batch) + params.F, cols), step);
-    let b = params.F;
-    adam(read + b, write + b, moment + b, n, params.F, load(at_sums(l, job.batch), cols), step);
+  if (job.m0 > 0u || l > params.H) { return; }
+  let read = at_affine(l, job.version);
+  let write = at_affine(l, job.version + 1u);
+  let moment = at_affine(l, 0u);
+  let sums = at_sums(l, job.batch);
+  for (var e = 0u; e < 2u * four(); e++) {
+    // The sums of beta lie before those of gamma.
+    let f = job.n0 + 4u * lane + e % 4u;
+    let i = f + select(0u, params.F, e >= 4u);
+    if (f < params.F) { adam(read + i, write + i, moment + i, memory[sums + f + select(params.F, 0u, e >= 4u)], step); }
   }
 }
 

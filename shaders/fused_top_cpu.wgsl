@@ -1,4 +1,10 @@
-// fused_top_cpu
+// fused_top_cpu: the top of a backpropagation step in one dispatch, for drivers that run on the processor
+//   logits = h W + bias     loss = lse - logits[y]     dlogits = softmax(logits) - onehot(y)     dn = dlogits W^T where
+//   ReLU passed, its columns' sums, and from them dz, which is what is left in place of dn
+//   The formulas, params and buffers of fused_top, with no workgroup memory and no barrier: a workgroup has SIDE whole
+//   columns of dn, and so makes all samples' dlogits for itself; loss and correct count are written by the first.
+//   grid: ceil(F / SIDE)      layout: src/reference/fused/layout.ts
+//   CPU form      twin: src/reference/fused/top.ts      maths: docs/12-fused.md
 enable subgroups;
 // Nothing that decides whether a subgroup operation is reached differs inside a workgroup, which is one subgroup; but the
 // compiler takes whatever was read from memory that is also written to differ.

@@ -10,12 +10,19 @@ import { StepRunner, type StepTime } from './step-runner.ts';
 import { FIRST_STEPS, MAP, sameLosses, trainOptions, VARIANTS, type Variant } from './step-variants.ts';
 import { mapSpread, type Spread, spread } from './suite.ts';
 
+/** The losses of how many first steps agreed with the layered schedule's, by how much, and within what. */
+export interface Agreement {
+  readonly steps: number;
+  /** In units of the loss. */
+  readonly worst: number;
+  readonly tolerance: number;
+}
+
 /** A variant in a cell of the grid: measured, or left out with the reason. */
 export type StepRun = Pick<Variant, 'name' | 'method' | 'schedule' | 'waveStages'> &
   (
     | {
-        /** The losses of how many first steps agreed with the layered schedule's, by how much, and within what. */
-        readonly agreement: { readonly steps: number; readonly worst: number; readonly tolerance: number };
+        readonly agreement: Agreement;
         readonly stepsPerSecond: Spread;
         /** Seconds for each update of a layer: every layer is updated in every step. */
         readonly layerUpdateSeconds: Spread;
@@ -56,13 +63,35 @@ export interface Bench {
 interface Ready {
   readonly variant: Variant;
   readonly runner: StepRunner;
-  readonly agreement: { readonly steps: number; readonly worst: number; readonly tolerance: number };
+  readonly agreement: Agreement;
 }
 
 /** The losses of a trainer's first steps. */
 async function firstLosses(trainer: Trainer): Promise<readonly number[]> {
   await trainer.ready();
   return [...(await trainer.results(trainer.submit(FIRST_STEPS))).losses];
+}
+
+/**
+ * Compares the losses of a trainer's first steps with the layered schedule's, as far as they are the same.
+ *
+ * @throws CheckFailedError when they differ
+ */
+export function agreementOf(
+  name: string,
+  trainer: Pick<Trainer, 'driver' | 'shape' | 'options'>,
+  layered: readonly number[],
+  losses: readonly number[],
+): Agreement {
+  const { shape, options } = trainer;
+  const steps = sameLosses(trainer);
+  const tolerance = toleranceOf(shape, options.batchSize, 'float32');
+  const { agrees, worst } = compareLosses(layered.slice(0, steps), losses.slice(0, steps), tolerance);
+  if (agrees) return { steps, worst, tolerance: tolerance.value };
+  throw new CheckFailedError(
+    `step: the first losses of ${name} with ${shape.layers} layers and batch ${options.batchSize} differ from the ` +
+      `layered schedule's by up to ${worst}, more than ${tolerance.value}, so that they were not timed`,
+  );
 }
 
 /** Trains the first steps of a variant, and compares their losses with the layered schedule's from the same weights. */
@@ -86,20 +115,8 @@ async function prepare(
       reference.destroy();
     }
   }
-  const tolerance = toleranceOf(trainer.shape, trainer.options.batchSize, 'float32');
-  const expected = layered.get(method)!;
-  const steps = sameLosses(trainer);
-  const { agrees, worst } = compareLosses(expected.slice(0, steps), losses.slice(0, steps), tolerance);
-  if (!agrees) {
-    throw new CheckFailedError(
-      `step: the first losses of ${name} with ${trainer.shape.layers} layers and batch ${trainer.options.batchSize} differ from the layered schedule's by up to ${worst}, more than ${tolerance.value}, so that they were not timed`,
-    );
-  }
-  return {
-    variant,
-    runner: new StepRunner(trainer),
-    agreement: { steps, worst, tolerance: tolerance.value },
-  };
+  const agreement = agreementOf(name, trainer, layered.get(method)!, losses);
+  return { variant, runner: new StepRunner(trainer), agreement };
 }
 
 /** Seconds that the peaks allow for one step. */

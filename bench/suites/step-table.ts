@@ -33,13 +33,13 @@ function cellsTable(
   const names = cells[0]!.runs.map(({ name }) => name);
   const table = new Table({
     ...TABLE_STYLE,
-    head: [`${what}\nlayers`, 'batch', ...names.map(narrow)],
+    head: ['layers', 'batch', ...names.map(narrow)],
     colAligns: right(['', '', ...names]),
   });
   for (const cell of cells) {
     table.push([cell.layers, cell.batch, ...cell.runs.map((run) => (measured(run) ? of(run, cell) : '-'))]);
   }
-  return table.toString();
+  return `${what}\n${table.toString()}`;
 }
 
 /** Dispatches of a step, which do not depend on the batch. */
@@ -48,7 +48,7 @@ function dispatchesTable(cells: readonly StepCell[]): string {
   const names = cells[0]!.runs.map(({ name }) => name);
   const table = new Table({
     ...TABLE_STYLE,
-    head: ['dispatches a step\nlayers', ...names.map(narrow)],
+    head: ['layers', ...names.map(narrow)],
     colAligns: right(['', ...names]),
   });
   for (const depth of depths) {
@@ -59,7 +59,7 @@ function dispatchesTable(cells: readonly StepCell[]): string {
     };
     table.push([depth, ...names.map(of)]);
   }
-  return table.toString();
+  return `dispatches a step\n${table.toString()}`;
 }
 
 /** The map as text: the ratio at each depth and batch, marked by whether it pays. */
@@ -96,19 +96,22 @@ function leftOut(cells: readonly StepCell[]): string[] {
   return [...reasons].map(([reason, where]) => `left out, ${reason} (${where.join(', ')})`);
 }
 
-const wide = ({ median, p10, p90 }: Spread): string =>
-  `${significant(median)}\n${significant(p10)} to ${significant(p90)}`;
+/** A rate that takes little room: 812, 43.5k. */
+const rate = (perSecond: number): string =>
+  perSecond < 1e4 ? significant(perSecond) : `${significant(perSecond / 1e3)}k`;
+
+const withRange = ({ median, p10, p90 }: Spread): string => `${rate(median)}\n${rate(p10)}–${rate(p90)}`;
 
 /** The tables of the suite, for a terminal. */
 export function stepTable(result: StepResult): string {
   const { cells, peaks, config } = result;
   return [
-    cellsTable(cells, 'steps/s (p10 to p90)', ({ stepsPerSecond }) => wide(stepsPerSecond)),
+    cellsTable(cells, 'steps/s, p10 to p90 below', ({ stepsPerSecond }) => withRange(stepsPerSecond)),
     cellsTable(
       cells,
-      'time a layer update\n(roofline time of the step\nas a share of its time)',
+      'time a layer update, and the time that the roofline allows for the step as a share of its own',
       ({ layerUpdateSeconds, rooflineSeconds, stepsPerSecond }) =>
-        `${duration(layerUpdateSeconds.median)}\n(${share(rooflineSeconds * stepsPerSecond.median)})`,
+        `${duration(layerUpdateSeconds.median)}\n${share(rooflineSeconds * stepsPerSecond.median)}`,
     ),
     dispatchesTable(cells),
     mapTable(result),

@@ -53,8 +53,9 @@ export interface StepResult {
 /** Seconds of one repeat. */
 const SECONDS = { gpu: 0.05, cpu: 0.3, quick: 0.05 };
 
-/** Samples of a checked step: two tiles of rows, the second not full. */
-const CHECKED_BATCH = 40;
+/** Rows of a tile where no others are known, and samples of a checked step beside one full tile of them. */
+const TILE_M = 32;
+const MORE = 8;
 
 /** Steps before the one that is checked, so that moments and predictors are no longer zero. */
 const STEPS_BEFORE = 2;
@@ -72,7 +73,7 @@ export async function checkVariant(
   { layers, hidden, tiles }: { layers: number; hidden: number; tiles?: Tiles | undefined },
 ): Promise<StepCheck | undefined> {
   const { name, schedule } = variant;
-  const batch = Math.min(CHECKED_BATCH, data.train.count);
+  const batch = Math.min((tiles?.layers.TILE_M ?? TILE_M) + MORE, data.train.count);
   const trainer = new Trainer(gpu, data, {
     ...trainOptions(variant, { layers, batch, hidden }),
     ...{ learningRate: 1e-3, tiles },
@@ -107,9 +108,15 @@ function tilesOf(
 }
 
 /** Checks every variant once, with all its tiles, and the wave at every depth, since a dispatch of it does all layers. */
-async function checkAll(gpu: Gpu, data: ResidentDataset, hidden: number, grid: Grid): Promise<StepCheck[]> {
+async function checkAll(
+  gpu: Gpu,
+  data: ResidentDataset,
+  variants: readonly Variant[],
+  hidden: number,
+  grid: Grid,
+): Promise<StepCheck[]> {
   const checks: StepCheck[] = [];
-  for (const variant of VARIANTS) {
+  for (const variant of variants) {
     for (const layers of variant.schedule === 'wave' ? grid.layers : grid.layers.slice(0, 1)) {
       for (const tiles of tilesOf(gpu, variant, { layers, hidden }, grid)) {
         const check = await checkVariant(gpu, data, variant, { layers, hidden, tiles });
@@ -127,6 +134,7 @@ export interface StepOptions {
   readonly dataset?: Dataset;
   readonly seconds?: number;
   readonly copyBytes?: number;
+  readonly variants?: readonly Variant[];
 }
 
 /** Checks and measures the whole grid. */
@@ -135,10 +143,10 @@ export async function measureSteps(
   asked: Partial<Grid> & StepOptions,
 ): Promise<StepResult> {
   const grid = gridOf({ isCpu: gpu.isCpu, quick }, asked);
-  const { hidden = PAPER.hidden, dataset = await mnistDataset(), copyBytes } = asked;
+  const { hidden = PAPER.hidden, dataset = await mnistDataset(), copyBytes, variants = VARIANTS } = asked;
   const data = new ResidentDataset(gpu, dataset);
   try {
-    const checks = await checkAll(gpu, data, hidden, grid);
+    const checks = await checkAll(gpu, data, variants, hidden, grid);
     note(
       `step: ${checks.length} schedules checked, worst error ${Math.max(...checks.map((c) => c.worst)).toPrecision(2)} of its bound`,
     );
@@ -148,7 +156,11 @@ export async function measureSteps(
     const cells: StepCell[] = [];
     for (const layers of grid.layers) {
       for (const batch of grid.batch) {
-        const cell = await measureCell({ gpu, data, repeats, seconds, peaks, hidden }, { layers, batch });
+        const cell = await measureCell(
+          { gpu, data, repeats, seconds, peaks, hidden },
+          { layers, batch },
+          variants,
+        );
         cells.push(cell);
         const ratio = cell.waveToBp ? `${MAP.of} / ${MAP.to} ${cell.waveToBp.median.toFixed(2)}` : 'no ratio';
         note(`step: ${layers} layers, batch ${batch}: ${ratio}`);

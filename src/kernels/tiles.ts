@@ -156,7 +156,8 @@ export function layersRefuse(limits: WorkgroupLimits, c: Constants, F: number): 
   if (TILE_M / 4 > limits.maxComputeWorkgroupSizeY) return `${TILE_M / 4} threads down`;
   if (SPLIT > limits.maxComputeWorkgroupSizeZ) return `${SPLIT} groups of threads`;
   const slices = TILE_K * (TILE_M / 4 + TILE_N / 4 + 2);
-  if (slices < threads || slices < (4 * threads) / SPLIT) return 'slices too small for the sums at the end';
+  if (slices < threads || (SPLIT > 1 && slices < (4 * threads) / SPLIT))
+    return 'slices too small for the sums at the end';
   const bytes = 16 * (slices + featuresFor(c, F)) + 16;
   if (bytes > limits.maxComputeWorkgroupStorageSize) return `${bytes} bytes of workgroup memory`;
   return undefined;
@@ -179,6 +180,13 @@ export function topRefuses(limits: WorkgroupLimits, c: Constants, F: number, C: 
   return undefined;
 }
 
+/**
+ * Whether the top's kernel goes with these constants of the layers': every layer has room for as many sums of gradients as
+ * the top's tiles make, which the other layers' tiles must not exceed.
+ */
+export const topSuits = ({ TILE_M = 0 }: Constants, { ROWS = 0 }: Constants): boolean =>
+  TILE_M === 0 || ROWS <= TILE_M;
+
 /** Why a device cannot run a network with these tiles of the GPU forms, if it cannot. */
 export function tilesRefuse(
   limits: WorkgroupLimits & { readonly maxComputeWorkgroupsPerDimension: number },
@@ -193,5 +201,6 @@ export function tilesRefuse(
     const workgroups = 2 * (H + 1) * ceilDiv(Math.max(B, I, F + C + 1), c.TILE_M!) * ceilDiv(F, c.TILE_N!);
     if (workgroups > limits.maxComputeWorkgroupsPerDimension) return `${workgroups} workgroups`;
   }
+  if (top && !topSuits(layers, top)) return 'sums in larger tiles than statistics';
   return top && topRefuses(limits, top, F, C);
 }

@@ -62,9 +62,10 @@ export function formsFor(
   }
   // What was measured on one device need not fit another of its kind.
   const usual = usualTiles('gpu');
-  const tiles = given && tilesRefuse(gpu.limits, given, sizes) === undefined ? given : usual;
+  const whole = given && { ...given, top: usesTop ? { ...usual.top, ...given.top } : undefined };
+  const tiles = whole && tilesRefuse(gpu.limits, whole, sizes) === undefined ? whole : usual;
   const { TILE_M } = tiles.layers as { TILE_M: number };
-  const top = { ...usual.top, ...tiles.top } as { ROWS: number; LANES: number };
+  const top = (tiles.top ?? usual.top) as { ROWS: number; LANES: number };
   return {
     layers: fusedLayers,
     layerConstants: (kind) => {
