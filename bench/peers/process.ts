@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { basename } from 'node:path';
 import { createInterface } from 'node:readline';
 
 /** A peer that is not to be had here, that crashed, or that hangs. Its message is the reason, for the table. */
@@ -59,7 +60,9 @@ export class PeerProcess {
     this.#ended = new Promise((resolve) => {
       child.once('error', (error: NodeJS.ErrnoException) => {
         const absent = error.code === 'ENOENT';
-        resolve(new PeerError(absent ? `not installed: no ${program} here` : error.message, absent));
+        resolve(
+          new PeerError(absent ? `not installed: no ${basename(program)} here` : error.message, absent),
+        );
       });
       // 'close' comes when the streams have been read to their ends, so that the reason is known.
       child.once('close', (code, signal) => {

@@ -40,6 +40,28 @@ export function goalSentences({ deviceKind, peers }: Pick<PeersResult, 'deviceKi
   });
 }
 
+/** Why some have no time: peers with one reason in one line, and of those that disagree both lists of losses. */
+function unmeasured(rows: readonly PeerRow[]): string[] {
+  const byReason = new Map<string, string[]>();
+  for (const { label, status, reason } of rows) {
+    if (status !== 'disagrees') {
+      const why = `${status}: ${reason}`;
+      byReason.set(why, [...(byReason.get(why) ?? []), label]);
+    }
+  }
+  const list = (losses: readonly number[]) => losses.map((loss) => loss.toFixed(6)).join(', ');
+  const disagreeing = rows.filter((row) => row.status === 'disagrees');
+  return [
+    ...(rows.length > 0 ? ['not measured:'] : []),
+    ...[...byReason].map(([why, labels]) => `  ${why}\n    ${labels.join('; ')}`),
+    ...disagreeing.flatMap(({ label, reason, agreement }) => [
+      `  ${label}: ${reason}`,
+      `    its losses   ${list(agreement!.theirs)}`,
+      `    syngrad's    ${list(agreement!.ours)}`,
+    ]),
+  ];
+}
+
 /** The tables of the suite, for a terminal. */
 export function peersTable(result: PeersResult): string {
   const { config, schedule, because, checked, own, peers, deviceKind } = result;
@@ -82,21 +104,8 @@ export function peersTable(result: PeersResult): string {
   for (const { label, about } of peers.filter((row) => row.comparison)) {
     lines.push(`  ${label}: ${Object.values(about ?? {}).join('; ')}`);
   }
-  const others = peers.filter((row) => !row.comparison);
-  if (others.length > 0) lines.push('not measured:');
-  for (const { label, status, reason, agreement } of others) {
-    lines.push(`  ${label}: ${status === 'disagrees' ? '' : `${status}: `}${reason}`);
-    if (status !== 'disagrees' || !agreement) continue;
-    const list = (losses: readonly number[]) => losses.map((loss) => loss.toFixed(6)).join(', ');
-    lines.push(`    its losses   ${list(agreement.theirs)}`, `    syngrad's    ${list(agreement.ours)}`);
-  }
+  lines.push(...unmeasured(peers.filter((row) => !row.comparison)));
   lines.push(...goalSentences(result));
-  const { cores, load } = result.host;
-  if (load > cores / 4) {
-    lines.push(
-      `the machine was busy before it began (load ${significant(load)} on ${cores} cores): not to be quoted`,
-    );
-  }
   if (deviceKind === 'cpu') {
     lines.push(
       'a CPU driver: WebGPU libraries that poll while they wait take a core from their own kernels there, as they do for',

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { availableParallelism, loadavg, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Dataset } from '../../src/data/dataset.ts';
 import { mnistDataset } from '../../src/data/mnist.ts';
@@ -35,8 +35,6 @@ export interface PeersResult {
   readonly schedule: ScheduleName;
   readonly because: string | null;
   readonly deviceKind: 'gpu' | 'cpu';
-  /** Cores, and processes that wanted one in the minute before: with others at work, times are not to be trusted. */
-  readonly host: { readonly cores: number; readonly load: number };
   /** Steps from equal weights whose losses had to agree, and within what. */
   readonly checked: {
     readonly steps: number;
@@ -90,7 +88,6 @@ export async function measurePeers(
   const { lr: learningRate, seed, ...paper } = presets['bisong-50k']!;
   const { chosen = peers, batch = paper.batch, hidden = paper.hidden, layers = paper.layers } = asked;
   const { seconds = quick ? QUICK_SECONDS : SECONDS, dataset = await mnistDataset(), settle } = asked;
-  const [load] = loadavg();
   const data = new ResidentDataset(gpu, dataset);
   const trainers: Trainer[] = [];
   let removeJob = async () => {};
@@ -146,7 +143,6 @@ export async function measurePeers(
       config: { batch, hidden, layers, learningRate, seed, data: dataset.name, seconds },
       ...{ schedule: main.schedule, because: first.because },
       deviceKind: gpu.info.kind,
-      host: { cores: availableParallelism(), load: load! },
       checked: { steps: CHECK_STEPS, tolerance, losses: main.losses },
       own,
       peers: rows,
