@@ -191,7 +191,7 @@ fn chunk_of(role: u32, bytes: bool, job: Job, side: Side, k0: u32, lane: u32) ->
     // (mean, rstd, gamma, beta): the last two as they were kept, or as they are now.
     let source = select(job.layer, job.layer - 1u, role == FORWARD);
     let norm = at_norm(source, job.batch) + k;
-    let affine = at_affine(source, version_of(source, job.tick)) + k;
+    let affine = at_affine(source, version_of(source, job.tick - params.lag_merge)) + k;
     let kept = select(2u, 4u, role == FORWARD && params.merges == 0u);
     for (var i = 0u; i < kept; i++) { chunk.norm[i] = memory[norm + i * params.F]; }
     for (var i = kept; i < four(); i++) { chunk.norm[i] = weights[affine + (i - 2u) * params.F]; }
@@ -363,7 +363,7 @@ fn forward(job: Job, lane: u32) {
 
 // Keeps gamma and beta of a layer as its batch is normalised with them.
 fn keep_affine(l: u32, job: Job, lane: u32) {
-  let source = at_affine(l, version_of(l, job.tick));
+  let source = at_affine(l, version_of(l, job.tick - params.lag_merge));
   let to = at_norm(l, job.batch) + 2u * params.F;
   for (var i = lane; i < 2u * params.F; i += LANES) { memory[to + i] = weights[source + i]; }
 }
@@ -480,7 +480,7 @@ fn update(job: Job, gradient: Block, lane: u32, at: vec3<u32>, step: vec2<f32>) 
 // dW, and Adam; the workgroups of the first rows take gamma and beta along.
 fn grad(job: Job, lane: u32) {
   let l = job.layer;
-  let step = step_of(l - 1u, job.n);
+  let step = step_of(l - 1u, job.n + i32(way_back(l)));
   var dw = Block();
   if (l == 1u) { dw = product(GRAD, true, job, job.m0, lane); } else { dw = product(GRAD, false, job, job.m0, lane); }
   update(job, dw, lane, vec3<u32>(at_w(l, job.version), at_w(l, job.version + 1u), at_w(l, 0u)), step);

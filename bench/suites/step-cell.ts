@@ -7,7 +7,15 @@ import { CheckFailedError } from '../paper.ts';
 import type { Peaks } from '../peaks.ts';
 import { compareLosses, toleranceOf } from '../peers/agreement.ts';
 import { StepRunner, type StepTime } from './step-runner.ts';
-import { FIRST_STEPS, MAP, sameLosses, trainOptions, VARIANTS, type Variant } from './step-variants.ts';
+import {
+  FIRST_STEPS,
+  MAP,
+  RIVAL,
+  sameLosses,
+  trainOptions,
+  VARIANTS,
+  type Variant,
+} from './step-variants.ts';
 import { mapSpread, type Spread, spread } from './suite.ts';
 
 /** The losses of how many first steps agreed with the layered schedule's, by how much, and within what. */
@@ -46,6 +54,8 @@ export interface StepCell {
   readonly runs: readonly StepRun[];
   /** Steps a second of the wave in units of fused backpropagation's, repeat by repeat; null where one is missing. */
   readonly waveToBp: Spread | null;
+  /** The same of delayed backpropagation's wave. */
+  readonly rivalToBp: Spread | null;
 }
 
 /** What all of the suite's measurements share. */
@@ -145,9 +155,12 @@ function runOf({ runner, agreement }: Ready, times: readonly StepTime[], peaks: 
   };
 }
 
-/** The wave's rate in units of backpropagation's, of each repeat, since both saw the same machine then. */
-function ratioOf(times: ReadonlyMap<string, readonly StepTime[]>): Spread | null {
-  const [of, to] = [times.get(MAP.of), times.get(MAP.to)];
+/** One rate in units of another, of each repeat, since both saw the same machine then. */
+function ratioOf(
+  times: ReadonlyMap<string, readonly StepTime[]>,
+  names: { readonly of: string; readonly to: string },
+): Spread | null {
+  const [of, to] = [times.get(names.of), times.get(names.to)];
   if (!of || !to) return null;
   return spread(of.map((time, i) => time.steps / time.seconds / (to[i]!.steps / to[i]!.seconds)));
 }
@@ -206,7 +219,7 @@ export async function measureCell(
       if (!done || !found) return { ...variant, leftOut: leftOut.get(name)! };
       return { ...variant, ...runOf(found, done, peaks) };
     });
-    return { ...cell, runs, waveToBp: ratioOf(times) };
+    return { ...cell, runs, waveToBp: ratioOf(times, MAP), rivalToBp: ratioOf(times, RIVAL) };
   } finally {
     for (const trainer of trainers) trainer.destroy();
   }

@@ -4,6 +4,7 @@ import { TABLE_STYLE } from '../../src/report/table.ts';
 import { share } from './kernels-table.ts';
 import type { StepResult } from './step.ts';
 import type { StepCell, StepRun } from './step-cell.ts';
+import { RIVAL } from './step-variants.ts';
 import type { Spread } from './suite.ts';
 
 /** A run that was measured. */
@@ -62,8 +63,11 @@ function dispatchesTable(cells: readonly StepCell[]): string {
   return `dispatches a step\n${table.toString()}`;
 }
 
-/** The map as text: the ratio at each depth and batch, marked by whether it pays. */
-export function mapTable({ cells, grid, map }: Pick<StepResult, 'cells' | 'grid' | 'map'>): string {
+/** A ratio at each depth and batch, marked by whether it is above 1. */
+function ratioTable(
+  { cells, grid }: Pick<StepResult, 'cells' | 'grid'>,
+  ratioOf: (cell: StepCell) => Spread | null,
+): string {
   const table = new Table({
     ...TABLE_STYLE,
     head: ['layers \\ batch', ...grid.batch.map(String)],
@@ -71,14 +75,27 @@ export function mapTable({ cells, grid, map }: Pick<StepResult, 'cells' | 'grid'
   });
   for (const layers of grid.layers) {
     const of = (batch: number) => {
-      const ratio = cells.find((cell) => cell.layers === layers && cell.batch === batch)?.waveToBp;
+      const found = cells.find((cell) => cell.layers === layers && cell.batch === batch);
+      const ratio = found && ratioOf(found);
       return ratio ? `${ratio.median.toFixed(2)} ${MARKS[verdictOf(ratio)]}` : '-  ';
     };
     table.push([layers, ...grid.batch.map(of)]);
   }
+  return table.toString();
+}
+
+/** The map as text, and the rival's. */
+export function mapTable(result: Pick<StepResult, 'cells' | 'grid' | 'map'>): string {
+  const { map, cells } = result;
   return [
     `where unlocking pays: steps/s of ${map.of} over ${map.to}, every layer updated in every step`,
-    table.toString(),
+    ratioTable(result, ({ waveToBp }) => waveToBp),
+    ...(cells.some(({ rivalToBp }) => rivalToBp)
+      ? [
+          `and of ${RIVAL.of}, which unlocks layers without predictors, over ${RIVAL.to}`,
+          ratioTable(result, ({ rivalToBp }) => rivalToBp),
+        ]
+      : []),
     `${MARKS.pays} it pays, ${MARKS.costs} it costs, ${MARKS.even} neither, by the p10 and p90 of the repeats`,
   ].join('\n');
 }

@@ -52,6 +52,9 @@ export const VARIANTS: readonly Variant[] = [
 /** The variants that the map compares: how many times as many steps the first does in a second. */
 export const MAP = { of: 'cdni wave', to: 'bp fused' } as const;
 
+/** The fair rival's map: it unlocks the layers without predictors, and its gradients are late. */
+export const RIVAL = { of: 'delayed-bp wave', to: 'bp fused' } as const;
+
 /** The depths and batches to measure. */
 export interface Grid {
   readonly layers: readonly number[];

@@ -16,9 +16,8 @@ const device = useQuickDevice();
 /** A network of a moment. */
 const TINY = { hidden: 16, dataset: tinySet(), seconds: 0.005, copyBytes: 2 ** 20 };
 
-const variants = VARIANTS.filter(({ name }) =>
-  ['bp layered', 'bp fused', 'cdni layered', 'cdni wave'].includes(name),
-);
+// The wave's first losses are compared with those of a layered schedule that is not timed itself.
+const variants = VARIANTS.filter(({ name }) => ['bp layered', 'bp fused', 'cdni wave'].includes(name));
 
 it('checks, then measures each schedule by turns, and says where the wave pays', async () => {
   const notes: string[] = [];
@@ -28,7 +27,7 @@ it('checks, then measures each schedule by turns, and says where the wave pays',
     { ...TINY, layers: [3], batch: [8, 16], variants },
   );
   expect(gpu.alive.buffers).toBe(0);
-  expect(notes[0]).toMatch(/^step: 4 schedules checked, worst error \S+ of its bound$/);
+  expect(notes[0]).toMatch(/^step: 3 schedules checked, worst error \S+ of its bound$/);
   expect(result.checks.map(({ name, layers }) => [name, layers])).toEqual(
     variants.map(({ name }) => [name, 3]),
   );
@@ -53,10 +52,11 @@ it('checks, then measures each schedule by turns, and says where the wave pays',
       expect(run.rooflineSeconds).toBeGreaterThan(0);
     }
     // Of the wave's losses only the first two are the serial ones.
-    expect(runs.map((run) => 'agreement' in run && run.agreement.steps)).toEqual([4, 4, 4, 2]);
-    expect(runs.map((run) => 'agreement' in run && run.dispatchesPerStep)).toEqual([38, 5, 58, 3]);
+    expect(runs.map((run) => 'agreement' in run && run.agreement.steps)).toEqual([4, 4, 2]);
+    expect(runs.map((run) => 'agreement' in run && run.dispatchesPerStep)).toEqual([38, 5, 3]);
     const macs = runs.map((run) => ('agreement' in run ? run.macsPerStep : Number.NaN));
-    expect([macs[1], macs[3]]).toEqual([macs[0], macs[2]]);
+    expect(macs[1]).toBe(macs[0]);
+    expect(macs[2]).toBeGreaterThan(macs[0]!);
     expect(waveToBp!.repeats).toBe(5);
   }
   expect(JSON.parse(JSON.stringify(result))).toEqual(result);

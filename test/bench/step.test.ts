@@ -18,7 +18,7 @@ function resultOf(layers: number[], batch: number[], ratios: (number[] | null)[]
   const cells = layers.flatMap((depth, l) =>
     batch.map((size, b) => {
       const found = ratios[l]![b]!;
-      return { layers: depth, batch: size, runs: [], waveToBp: found && spread(found) };
+      return { layers: depth, batch: size, runs: [], waveToBp: found && spread(found), rivalToBp: null };
     }),
   );
   const config = { hidden: 256, learningRate: 3e-5, seed: 1, data: 'MNIST' };
@@ -90,6 +90,11 @@ it('the map as text marks where unlocking pays', () => {
     'where unlocking pays: steps/s of cdni wave over bp fused, every layer updated in every step',
   );
   const rows = lines.filter((line) => /^│ +\d/.test(line)).map((line) => line.replace(/\s+/g, ' '));
+  expect(lines.join()).not.toContain('delayed-bp');
+  const rival = result.cells.map((cell) => ({ ...cell, rivalToBp: spread([2, 2.1]) }));
+  expect(mapTable({ ...result, cells: rival })).toMatch(
+    /and of delayed-bp wave, [\s\S]*│ +3 │ 2.05 \+ │ 2.05 \+ │/,
+  );
   expect(rows).toEqual(['│ 3 │ 1.50 + │ 1.00 = │ 0.51 - │', '│ 8 │ 3.10 + │ 1.20 + │ - │']);
 });
 
