@@ -12,8 +12,9 @@ const origins = (['carried', 'system'] as const).filter((origin) =>
 const shared = {
   // Dawn crashes in worker threads (Node 20).
   pool: 'forks' as const,
-  testTimeout: 60_000,
-  hookTimeout: 60_000,
+  // Generous, for machines that are busy with other things.
+  testTimeout: 120_000,
+  hookTimeout: 120_000,
   setupFiles: ['test/support/setup.ts'],
 };
 

@@ -1,8 +1,9 @@
 import type { ResidentDataset } from '../../src/data/resident-dataset.ts';
+import { InputError } from '../../src/errors.ts';
 import type { Gpu } from '../../src/gpu/gpu.ts';
 import { ALL_EVENTS } from '../../src/gpu/liveness.ts';
 import { turnsOf } from '../../src/train/profile.ts';
-import { NonFiniteError, Trainer } from '../../src/train/trainer.ts';
+import { Trainer } from '../../src/train/trainer.ts';
 import { CheckFailedError } from '../paper.ts';
 import type { Peaks } from '../peaks.ts';
 import { compareLosses, toleranceOf } from '../peers/agreement.ts';
@@ -177,13 +178,13 @@ export async function measureCell(
   const ready: Ready[] = [];
   const leftOut = new Map<string, string>();
   const times = new Map<string, StepTime[]>();
-  // What a variant that diverges did in its repeats was no training any more.
+  // What the device has no memory for is left out, and so is what diverges: it was no training any more.
   const guarded = async (name: string, work: () => Promise<void>): Promise<void> => {
     if (leftOut.has(name)) return;
     try {
       await work();
     } catch (error) {
-      if (!(error instanceof NonFiniteError)) throw error;
+      if (!(error instanceof InputError)) throw error;
       leftOut.set(name, error.message);
       times.delete(name);
     }

@@ -77,10 +77,17 @@ export async function checkVariant(
 ): Promise<StepCheck | undefined> {
   const { name, schedule } = variant;
   const batch = Math.min((tiles?.layers.TILE_M ?? TILE_M) + MORE, data.train.count);
-  const trainer = new Trainer(gpu, data, {
-    ...trainOptions(variant, { layers, batch, hidden }),
-    ...{ learningRate: 1e-3, tiles },
-  });
+  let trainer: Trainer;
+  try {
+    trainer = new Trainer(gpu, data, {
+      ...trainOptions(variant, { layers, batch, hidden }),
+      ...{ learningRate: 1e-3, tiles },
+    });
+  } catch (error) {
+    // What the device has no memory for.
+    if (error instanceof InputError) return undefined;
+    throw error;
+  }
   try {
     if (trainer.schedule !== schedule) return undefined;
     await trainer.ready();

@@ -106,8 +106,9 @@ describe.each(['gpu', 'cpu'] as const)('fused kernels in their %s form', (forms)
       'equals the serial step, with what it has late, at %i layers',
       (layers) => expectSerial(c, SIZES[0]!, layers, uploadsAt(layers), forms),
     );
-    test.each(SIZES.slice(1))('at $inputs-$hidden-$classes, batch $batchSize', (sizes) =>
-      expectSerial(c, sizes, 3, uploadsAt(3), forms),
+    test.each(SIZES.slice(forms === 'cpu' ? 1 : 2))(
+      'at $inputs-$hidden-$classes, batch $batchSize',
+      (sizes) => expectSerial(c, sizes, 3, uploadsAt(3), forms),
     );
   });
 
