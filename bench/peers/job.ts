@@ -1,3 +1,4 @@
+import { rmSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -71,7 +72,17 @@ export async function writeJob(
   for (let i = 0; i < TABLE; i++) order.next(rows, i * batch);
   const net = new Mlp(gpu, shape, seed);
   const folder = await mkdtemp(join(tmpdir(), 'syngrad-peers-'));
-  const remove = () => rm(folder, { recursive: true, force: true });
+  const signals = ['SIGINT', 'SIGTERM'] as const;
+  // Whoever stops the suite should not be left with a copy of the data; then the signal does what it always does.
+  const onSignal = (signal: NodeJS.Signals) => {
+    rmSync(folder, { recursive: true, force: true });
+    process.kill(process.pid, signal);
+  };
+  for (const signal of signals) process.once(signal, onSignal);
+  const remove = async () => {
+    for (const signal of signals) process.off(signal, onSignal);
+    await rm(folder, { recursive: true, force: true });
+  };
   try {
     const parameters: Uint8Array[] = [];
     for (const { value } of net.parameters) parameters.push(new Uint8Array(await gpu.read(value.buffer)));

@@ -112,7 +112,10 @@ function buildStep(gpu: Gpu, data: ResidentDataset, options: TrainOptions, shape
   const ruleOptions: RuleOptions = { synthetic, lambda };
   const net = given ?? new Mlp(gpu, shape, seed);
   const models = rule.createModels(gpu, shape, ruleOptions, new Random(seed).fork('models'));
-  const { packed, ...choice } = chooseSchedule({ gpu, options, shape, data: data.train, models });
+  const { packed, ...choice } = chooseSchedule({
+    ...{ gpu, options, shape, models },
+    ...{ data: data.train, capacity: CHUNK_LIMIT },
+  });
   const parts = {
     ...{ gpu, rule, net, models, data: data.train, batchSize, optimizer },
     ...{ options: ruleOptions, capacity: CHUNK_LIMIT, tiles: options.tiles },

@@ -63,7 +63,7 @@ it('checks, then measures each schedule by turns, and says where the wave pays',
   const text = stepTable(result);
   expect(text).toContain('bp │');
   expect(mapTable(result)).toMatch(/│ +3 │ \d+\.\d\d [+=-] │ \d+\.\d\d [+=-] │/);
-});
+}, 120_000);
 
 it('leaves out what a schedule does not cover, and says why', async () => {
   const { gpu } = device;

@@ -78,6 +78,8 @@ async function expectSerial(
     const next = twinBatches(data, sizes.batchSize, options.seed);
     let step = 0;
     for (const count of uploads) {
+      // At the end of an upload the layers of the wave of one have caught up: there are no older weights.
+      if (waveStages === 1) free.forget(/\.old\d$/);
       const { losses, correct } = await trainer.results(trainer.submit(count));
       expect(losses).toHaveLength(count);
       for (let i = 0; i < count; i++) {
@@ -98,11 +100,12 @@ async function expectSerial(
 
 describe.each(['gpu', 'cpu'] as const)('fused kernels in their %s form', (forms) => {
   describe.each(CASES.map((c) => [nameOf(c), c] as const))('%s', (_, c) => {
-    // The wave of one lets its layers catch up at the end of an upload, so that it has one. Of delayed backprop the
-    // lowest layer, too, is to be updated once or twice.
+    // The wave of one lets its layers catch up at the end of an upload: what waits for the next one must be kept. Of
+    // delayed backprop the lowest layer, too, is to be updated once or twice.
     const uploadsAt = (layers: number) =>
-      c.waveStages === 1 ? [6] : c.rule === 'delayed-bp' ? [2, 2 * (layers - 1)] : [1, 1, 2];
-    test.each([2, 3, 4, 5, 6, 7, 8])(
+      c.waveStages === 1 ? [5, 3] : c.rule === 'delayed-bp' ? [2, 2 * (layers - 1)] : [1, 1, 2];
+    // CPU drivers take their own form; of the other one, which is slow there, a part is enough.
+    test.each(forms === 'cpu' ? [2, 3, 4, 5, 6, 7, 8] : [2, 4, 8])(
       'equals the serial step, with what it has late, at %i layers',
       (layers) => expectSerial(c, SIZES[0]!, layers, uploadsAt(layers), forms),
     );

@@ -152,6 +152,11 @@ export class TwinRun {
     );
   }
 
+  /** Takes tensors out of all runs, as if they had never been. */
+  forget(which: RegExp): void {
+    this.#runs = this.#runs.map((run) => new Map([...run].filter(([label]) => !which.test(label))));
+  }
+
   /** The exact run's tensors after the last step. */
   get tensors(): Tensors {
     return this.#runs[0]!;

@@ -1,7 +1,9 @@
 import type { ResidentSamples } from '../../data/resident.ts';
 import type { Gpu } from '../../gpu/gpu.ts';
+import { ceilDiv } from '../../gpu/kernel.ts';
 import type { MlpShape } from '../../nn/mlp.ts';
 import { SyntheticGradient } from '../../nn/synthetic-gradient.ts';
+import { type FusedSizes, layoutOf } from '../../reference/fused/layout.ts';
 import type { LearningRule, SideModel } from '../rule.ts';
 import { labelContext } from '../synthetic.ts';
 import type { TrainOptions } from '../trainer.ts';
@@ -27,6 +29,8 @@ export interface ChoiceOf {
   readonly shape: MlpShape;
   readonly data: ResidentSamples;
   readonly models: readonly SideModel[];
+  /** Steps that one upload may hold. */
+  readonly capacity: number;
 }
 
 /** Lanes of a subgroup on SwiftShader, where the layered kernels are faster: bench/results/swiftshader.json, suite step. */
@@ -44,7 +48,10 @@ function packedOf(rule: LearningRule, stages: 1 | 3): Partial<Record<ScheduleNam
 export const hasWave = (rule: LearningRule): boolean => packedOf(rule, 3).wave !== undefined;
 
 /** What keeps a run from fused kernels, if anything does. */
-function refusal({ gpu, options, shape, data, models }: ChoiceOf): string | undefined {
+function refusal(
+  { gpu, options, shape, data, models, capacity }: ChoiceOf,
+  packed: PackedSchedule,
+): string | undefined {
   const { rule, batchSize, updateProbability = 1, lambda = 0, sgWarmup = 0, optimizer = 'adam' } = options;
   if (optimizer !== 'adam') return `they update by adam, not by ${optimizer}`;
   if (updateProbability < 1) return 'they update every layer in every step';
@@ -59,7 +66,31 @@ function refusal({ gpu, options, shape, data, models }: ChoiceOf): string | unde
     if (rule.context !== labelContext) return 'their predictors are told the label or nothing';
   }
   const { inputs: I, hidden: F, classes: C, layers } = shape;
-  return formsRefuse(gpu, { B: batchSize, I, F, C, H: layers - 1 }, options.forms);
+  const sizes = { B: batchSize, I, F, C, H: layers - 1 };
+  return (
+    formsRefuse(gpu, sizes, packed.usesTop, options.forms) ??
+    arenaRefuses(gpu, { ...sizes, capacity }, packed, rule.heeds.synthetic)
+  );
+}
+
+/** Why a schedule's buffers do not fit into this device, if they do not. */
+function arenaRefuses(
+  gpu: Gpu,
+  sizes: Pick<FusedSizes, 'B' | 'I' | 'F' | 'C' | 'H' | 'capacity'>,
+  { timing }: PackedSchedule,
+  models: boolean,
+): string | undefined {
+  const { B, C, H } = sizes;
+  const { lagTeach, back, zSlots, slots, wSlots, vSlots } = timing(H);
+  // Statistics come in tiles of 8 rows at least.
+  const tiles = { tiles: ceilDiv(B, 8), sumTiles: ceilDiv(B, 8) };
+  const kept = { lead: Math.max(lagTeach, back * H), zSlots, slots, wSlots, vSlots, back };
+  const layout = layoutOf({ ...sizes, ...tiles, ...kept, U: C, models });
+  const largest = Math.max(layout.weights.size, layout.moments.size, layout.memory.size, layout.table.size);
+  const { maxStorageBufferBindingSize, maxBufferSize } = gpu.limits;
+  return 4 * largest > Math.min(maxStorageBufferBindingSize, maxBufferSize)
+    ? 'they keep all layers in one buffer, which this device cannot hold'
+    : undefined;
 }
 
 /** Chooses the schedule asked for or, where the rule has none such or its kernels do not cover the run, the next best. */
@@ -74,7 +105,7 @@ export function chooseSchedule(of: ChoiceOf): Choice {
   if (wish === 'best' && of.gpu.isCpu && of.gpu.subgroupSize === SLOW_LANES) {
     return { ...layered, because: 'the fused kernels are slower than the layered ones on this driver' };
   }
-  const why = refusal(of);
+  const why = refusal(of, packed[found]!);
   if (why) return { ...layered, because: `of the fused kernels: ${why}` };
   return {
     schedule: found,

@@ -22,6 +22,9 @@ export interface FusedForms {
 /** Bytes of workgroup memory that fused_layers takes beside its features. */
 const SLICES = 9216 + 16;
 
+/** Bytes of workgroup memory that fused_top takes for each class, with 16 rows and 8 lanes. */
+const TOP_BYTES = 4 * 16 * (8 + 1);
+
 /** Classes that fused_top keeps in a thread's registers. */
 const MOST_CLASSES = 24;
 
@@ -83,18 +86,16 @@ export function formsFor(
 export function formsRefuse(
   gpu: Gpu,
   { B, I, F, C, H }: { B: number; I: number; F: number; C: number; H: number },
+  usesTop: boolean,
   wanted?: FormName,
 ): string | undefined {
-  const { maxComputeWorkgroupStorageSize, maxStorageBufferBindingSize, maxComputeWorkgroupsPerDimension } =
-    gpu.limits;
+  const { maxComputeWorkgroupStorageSize, maxComputeWorkgroupsPerDimension } = gpu.limits;
   const cpu = formFor(gpu, C, wanted) === 'cpu';
   const most = Math.floor((maxComputeWorkgroupStorageSize - SLICES) / 16);
   if (!cpu && F > most) return `they cover up to ${most} hidden units on this device`;
   if (!cpu && C > MOST_CLASSES) return `they cover up to ${MOST_CLASSES} classes`;
-  const memory = 4 * H * B * F * (5 + 3 * 4);
-  const parameters = 8 * (I * F + H * F * (2 * F + C));
-  if (Math.max(memory, parameters) > maxStorageBufferBindingSize)
-    return 'they keep all layers in one buffer, which this device cannot hold';
+  if (!cpu && usesTop && 16 * F + TOP_BYTES * C + 136 > maxComputeWorkgroupStorageSize)
+    return `they have no room for ${C} classes beside ${F} hidden units on this device`;
   const side = cpu ? 4 * gpu.subgroupSize! : 32;
   const tiles = H * ceilDiv(Math.max(B, I, F + C + 1), side) * ceilDiv(F, side) * 2;
   if (tiles > maxComputeWorkgroupsPerDimension)

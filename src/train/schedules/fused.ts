@@ -17,8 +17,8 @@ const STEP: Timing = {
 };
 
 /**
- * Backpropagation in 2 H + 1 dispatches for H hidden layers, the fewest that exact batch norm allows: between two of
- * them lies a dependency of every number on every sample.
+ * Backpropagation in 2 H + 1 dispatches for H hidden layers, the fewest that exact batch norm allows to
+ * kernels that work in tiles: between two of them lies a dependency of every number on every sample.
  */
 export const fusedBackprop: PackedSchedule = {
   name: 'bp fused',
