@@ -2,12 +2,15 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { duration, significant } from '../../src/report/numbers.ts';
+import { peerRates, stepAtPaper, stepRates, table } from './docs-steps.ts';
 import type { KernelsResult } from './kernels.ts';
 import { share } from './kernels-table.ts';
 import { RUNGS, type RungAt } from './ladder.ts';
 import type { OverheadResult } from './overhead.ts';
 import { dispatchName, withSpread } from './overhead-table.ts';
+import type { PeersResult } from './peers.ts';
 import { isBusy, SUITES_VERSION, type SuitePart, type SuitesRecord } from './record.ts';
+import type { StepResult } from './step.ts';
 import type { Spread, SuiteResult } from './suite.ts';
 
 // The tables of docs/07-performance.md are made from the records in bench/results, so that nobody types their numbers:
@@ -23,6 +26,9 @@ const root = resolve(fileURLToPath(new URL('../..', import.meta.url)));
 
 /** The page with the tables. */
 export const PAGE = join(root, 'docs/07-performance.md');
+
+/** The first page, which shows some of them. */
+export const README = join(root, 'README.md');
 
 /** The committed records of all devices, GPUs first. */
 export function committedRecords(folder = join(root, 'bench/results')): DeviceRecord[] {
@@ -50,11 +56,6 @@ function partsOf<R extends SuiteResult>(records: readonly DeviceRecord[], suite:
     return part ? [{ slug, part }] : [];
   });
 }
-
-const table = (head: readonly string[], rows: readonly (readonly string[])[]): string =>
-  [head, head.map((_, i) => (i === 0 ? '---' : '---:')), ...rows]
-    .map((row) => `| ${row.join(' | ')} |`)
-    .join('\n');
 
 /** Where figures come from: a line for each device. */
 const origins = (parts: readonly Part<SuiteResult>[]): string =>
@@ -109,6 +110,10 @@ function ladderOf({ ladder }: KernelsResult): string {
   return [head, line!.replace('| ---: |', '| --- |'), ...body].join('\n');
 }
 
+/** The same table for each device, one below the other. */
+const forEach = <R extends SuiteResult>(parts: readonly Part<R>[], make: (result: R) => string): string =>
+  parts.map(({ slug, part }) => `**${slug}**\n\n${make(part.result)}`).join('\n\n');
+
 /** The tables by the name that their markers on the page have. */
 export const TABLES: Readonly<Record<string, (records: readonly DeviceRecord[]) => string>> = {
   'overhead.origins': (records) => origins(partsOf(records, 'overhead')),
@@ -152,6 +157,11 @@ export const TABLES: Readonly<Record<string, (records: readonly DeviceRecord[]) 
         ({ slug, part }) => `**${slug}**: GFLOP/s, and what that is of the peak\n\n${ladderOf(part.result)}`,
       )
       .join('\n\n'),
+  'step.origins': (records) => origins(partsOf(records, 'step')),
+  'step.paper': (records) => forEach(partsOf<StepResult>(records, 'step'), stepAtPaper),
+  'step.rates': (records) => forEach(partsOf<StepResult>(records, 'step'), stepRates),
+  'peers.origins': (records) => origins(partsOf(records, 'peers')),
+  'peers.rates': (records) => forEach(partsOf<PeersResult>(records, 'peers'), peerRates),
 };
 
 /** The page with each table between its markers made anew. */
@@ -167,5 +177,7 @@ export function withTables(page: string, records: readonly DeviceRecord[]): stri
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  writeFileSync(PAGE, withTables(readFileSync(PAGE, 'utf8'), committedRecords()));
+  for (const page of [PAGE, README]) {
+    writeFileSync(page, withTables(readFileSync(page, 'utf8'), committedRecords()));
+  }
 }

@@ -1,11 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
-import { committedRecords, PAGE, TABLES, withTables } from '../../bench/suites/docs.ts';
+import { committedRecords, PAGE, README, TABLES, withTables } from '../../bench/suites/docs.ts';
 
 const page = readFileSync(PAGE, 'utf8');
 
 it('the tables of the chapter on performance are what the records say: else run `npm run bench:docs`', () => {
   expect(page).toBe(withTables(page, committedRecords()));
+  const first = readFileSync(README, 'utf8');
+  expect(first).toBe(withTables(first, committedRecords()));
 });
 
 it('and all of them stand there', () => {
