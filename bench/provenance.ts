@@ -30,7 +30,8 @@ function commit(folder: string): string | null {
     // An installed package may lie inside somebody else's checkout.
     if (git('ls-files', '--error-unmatch', 'package.json') === '') return null;
     // New files count where they are read from; results and notes elsewhere do not.
-    const changed = git('status', '--porcelain', '--untracked-files=no');
+    // A record that is written changes nothing about the program that writes it.
+    const changed = git('status', '--porcelain', '--untracked-files=no', '--', '.', ':!bench/results');
     const added = git('status', '--porcelain', '--', 'src', 'shaders', 'bench/*.ts');
     const dirty = changed !== '' || added !== '';
     return `${git('rev-parse', 'HEAD')}${dirty ? '-dirty' : ''}`;
