@@ -8,14 +8,15 @@
 //   Nothing between is kept: A and B are made while they are loaded, h = max(gamma (z - mean) rstd + beta, 0) from z,
 //   dz = gamma rstd (dn - S1 / B - (z - mean) rstd S2 / B) from dn, where S1, S2 are the columns' sums of dn, dn xhat.
 //   Layers may work on different batches: layer l, at tick t, on batch t - stagger (l - 1) - lag of its role.
+//   F is a multiple of 4, and a row of classes as long as one: all is loaded and stored in quads, 4 numbers of a row.
 //   grid: the jobs, in one row      layout of weights, moments, memory, table and state: src/reference/fused/layout.ts
 //   GPU form      twin: src/reference/fused/layers.ts      maths: docs/12-fused.md
 const TILE_M: u32 = 32u;
 const TILE_N: u32 = 32u;
 const TILE_K: u32 = 32u;
-// Groups of threads that share out the k of a slice and add up their tiles at the end.
+// Groups of threads that share out the k of a slice, and then the rows of the tile: 1, 2, or a multiple of 4.
 const SPLIT: u32 = 2u;
-// Most units of a hidden layer; at least TILE_M + TILE_N.
+// Room for the units of a hidden layer: at least F, up to the next multiple of TILE_K, and TILE_M + TILE_N.
 const FEATURES: u32 = 256u;
 // The roles that this pipeline is compiled for.
 const ROLES: u32 = 31u;
@@ -28,14 +29,23 @@ const PULL = 16u;
 
 const QUADS_M = TILE_M / 4u;
 const QUADS_N = TILE_N / 4u;
-const THREADS = QUADS_M * QUADS_N * SPLIT;
+const TEAM = QUADS_M * QUADS_N;  // threads of a group
+const THREADS = TEAM * SPLIT;
+// In the end ROWS of each 4 x 4 block belong to each of the first GROUPS groups.
+const GROUPS = min(SPLIT, 4u);
+const ROWS = 4u / GROUPS;
+// A slice of A and B comes in 4 x 4 blocks, LOADS for a thread.
+const BLOCKS_A = QUADS_M * TILE_K / 4u;
+const BLOCKS = (QUADS_M + QUADS_N) * TILE_K / 4u;
+const LOADS = (BLOCKS + THREADS - 1u) / THREADS;
 const STRIDE_M = QUADS_M + 1u;
 const STRIDE_N = QUADS_N + 1u;
 const SLICE_B = TILE_K * STRIDE_M;  // where B begins in the slices
-const_assert TILE_M % 4u == 0u && TILE_N % 4u == 0u && TILE_K % SPLIT == 0u;
-const_assert FEATURES >= TILE_M + TILE_N;
-const_assert TILE_K * (STRIDE_M + STRIDE_N) >= THREADS;
-const_assert SPLIT == 1u || TILE_K * (STRIDE_M + STRIDE_N) >= 4u * THREADS / SPLIT;
+const SLICES = max(TILE_K * (STRIDE_M + STRIDE_N), select(4u * THREADS, THREADS, SPLIT == 1u));
+const_assert TILE_M % 4u == 0u && TILE_N % 4u == 0u && TILE_K % 4u == 0u && TILE_K % SPLIT == 0u;
+const_assert SPLIT == 1u || SPLIT == 2u || SPLIT % 4u == 0u;
+const_assert FEATURES >= TILE_M + TILE_N && FEATURES % TILE_K == 0u;
+const_assert SLICES >= 2u * GROUPS * TEAM;
 
 struct Params {
   B: u32, I: u32, F: u32, C: u32, H: u32, U: u32, words: u32, capacity: u32,
@@ -55,27 +65,31 @@ struct Params {
 @group(0) @binding(1) var<storage, read> pixels: array<u32>;
 @group(0) @binding(2) var<storage, read> labels: array<u32>;
 @group(0) @binding(3) var<storage, read> table: array<u32>;
-@group(0) @binding(4) var<storage, read_write> weights: array<f32>;
-@group(0) @binding(5) var<storage, read_write> moments: array<f32>;
-@group(0) @binding(6) var<storage, read_write> memory: array<f32>;
+@group(0) @binding(4) var<storage, read_write> weights: array<vec4<f32>>;
+@group(0) @binding(5) var<storage, read_write> moments: array<vec4<f32>>;
+@group(0) @binding(6) var<storage, read_write> memory: array<vec4<f32>>;
 @group(0) @binding(7) var<storage, read_write> state: array<atomic<u32>>;
 
-var<workgroup> slices: array<vec4<f32>, TILE_K * (STRIDE_M + STRIDE_N)>;  // of A and B, k-major, in quads
-var<workgroup> coef: array<vec4<f32>, FEATURES>;  // what each feature is normalised, or pulled back, with
-var<workgroup> shared_clock: vec2<u32>;
+var<workgroup> slices: array<vec4<f32>, SLICES>;  // of A and B, k-major, in quads
+var<workgroup> coef: array<vec4<f32>, FEATURES>;  // what features are normalised, or pulled back, with: 4 of each quad
+var<workgroup> shared_clock: vec4<u32>;
 
 // A workgroup's part: C is (M, N), summed over K; a, b, z: where A, B and the pre-activations of B (or A) begin.
 struct Job {
   role: u32, layer: u32, m0: u32, n0: u32, M: u32, K: u32, N: u32,
-  tick: u32, n: i32, batch: u32, version: u32, a: u32, b: u32, z: u32,
+  tick: u32, steps: u32, first: u32, n: i32, batch: u32, version: u32, a: u32, b: u32, z: u32,
 }
 
-// This thread's 4 x 4 elements of C.
-struct Block { row: array<vec4<f32>, 4> }
+// A 4 x 4 block of A or B as it comes from memory: four rows of quads, of pixels four words, and pre-activations.
+struct Fetched { x: mat4x4<f32>, z: mat4x4<f32>, words: vec4<u32> }
 
-// Layers are counted from 1; H + 1 is the output layer.
+// A quad of columns' mean and squared distances from it, over `count` rows.
+struct Stats { count: f32, mean: vec4<f32>, squares: vec4<f32> }
+
+// Layers are counted from 1; H + 1 is the output layer, whose rows of classes are filled up with classes that are none.
 fn inputs_of(l: u32) -> u32 { return select(params.F, params.I, l == 1u); }
-fn outputs_of(l: u32) -> u32 { return select(params.F, params.C, l > params.H); }
+fn class_row() -> u32 { return (params.C + 3u) / 4u * 4u; }
+fn outputs_of(l: u32) -> u32 { return select(params.F, class_row(), l > params.H); }
 
 fn at_w(l: u32, version: u32) -> u32 {
   let below = select(params.I * params.F + (l - 2u) * params.F * params.F, 0u, l == 1u);
@@ -103,165 +117,319 @@ fn at_sg(l: u32, batch: u32) -> u32 { return slot(params.at_sg, l, batch, params
 fn at_err(l: u32, batch: u32) -> u32 { return slot(params.at_err, l, batch, params.B * params.F); }
 fn at_stats(l: u32, batch: u32) -> u32 { return slot(params.at_stats, l, batch, params.tiles * 2u * params.F); }
 fn at_sums(l: u32, batch: u32) -> u32 { return slot(params.at_sums, l, batch, params.sum_tiles * 2u * params.F); }
-fn at_logits(batch: u32) -> u32 { return slot(params.at_logits, 1u, batch, params.B * params.C); }
-fn at_dlogits(batch: u32) -> u32 { return slot(params.at_dlogits, 1u, batch, params.B * params.C); }
+fn at_logits(batch: u32) -> u32 { return slot(params.at_logits, 1u, batch, params.B * class_row()); }
+fn at_dlogits(batch: u32) -> u32 { return slot(params.at_dlogits, 1u, batch, params.B * class_row()); }
 
 // The sample in row r of a batch, counted within the upload; the batches before it lie there too.
 fn sample(n: i32, r: u32) -> u32 { return table[4u + u32(n + i32(params.lead)) * params.B + r]; }
-fn pixel(n: i32, r: u32, i: u32) -> f32 {
-  let word = pixels[sample(n, r) * params.words + i / 4u];
-  return params.scale * f32((word >> (8u * (i % 4u))) & 0xffu);
-}
 fn label_of(n: i32, r: u32) -> u32 {
   let s = sample(n, r);
   return (labels[s / 4u] >> (8u * (s % 4u))) & 0xffu;
 }
+// The four bytes of a word, scaled.
+fn pixels_of(word: u32) -> vec4<f32> {
+  return params.scale * vec4<f32>((vec4<u32>(word) >> vec4<u32>(0u, 8u, 16u, 24u)) & vec4<u32>(0xffu));
+}
+
+// The quad of `memory`, or of `weights`, that begins at element `at`; zeros if it is not there, without a branch.
+fn memory_quad(at: u32, is_there: bool) -> vec4<f32> {
+  return select(vec4<f32>(), memory[select(0u, at / 4u, is_there)], is_there);
+}
+fn weights_quad(at: u32, is_there: bool) -> vec4<f32> {
+  return select(vec4<f32>(), weights[select(0u, at / 4u, is_there)], is_there);
+}
+
+// Four quads, one below the other, at (row, column) of a matrix of so many rows and columns; zeros outside.
+fn memory_block(at: u32, row: u32, column: u32, rows: u32, columns: u32) -> mat4x4<f32> {
+  let first = at + row * columns + column;
+  let inside = column < columns;
+  return mat4x4<f32>(
+    memory_quad(first, inside && row < rows),
+    memory_quad(first + columns, inside && row + 1u < rows),
+    memory_quad(first + 2u * columns, inside && row + 2u < rows),
+    memory_quad(first + 3u * columns, inside && row + 3u < rows));
+}
+fn weights_block(at: u32, row: u32, column: u32, rows: u32, columns: u32) -> mat4x4<f32> {
+  let first = at + row * columns + column;
+  let inside = column < columns;
+  return mat4x4<f32>(
+    weights_quad(first, inside && row < rows),
+    weights_quad(first + columns, inside && row + 1u < rows),
+    weights_quad(first + 2u * columns, inside && row + 2u < rows),
+    weights_quad(first + 3u * columns, inside && row + 3u < rows));
+}
 
 // h = max(gamma (z - mean) rstd + beta, 0), with c = (mean, rstd, gamma, beta). A NaN goes through, as max might not let it.
-fn normalised(z: f32, c: vec4<f32>) -> f32 {
-  let n = c.z * ((z - c.x) * c.y) + c.w;
-  return select(n, 0.0, n < 0.0);
+fn normalised(z: vec4<f32>, c: mat4x4<f32>) -> vec4<f32> {
+  let n = c[2] * ((z - c[0]) * c[1]) + c[3];
+  return select(n, vec4<f32>(), n < vec4<f32>());
 }
 // dz = gamma rstd (dn - S1 / B - (z - mean) rstd S2 / B), with c = (mean, gamma rstd, S1 / B, rstd S2 / B)
-fn pulled(dn: f32, z: f32, c: vec4<f32>) -> f32 { return c.y * (dn - c.z - (z - c.x) * c.w); }
+fn pulled(dn: vec4<f32>, z: vec4<f32>, c: mat4x4<f32>) -> vec4<f32> { return c[1] * (dn - c[2] - (z - c[0]) * c[3]); }
 
-// (mean, rstd, gamma, beta) of a feature as it was normalised with.
-fn norm_of(l: u32, batch: u32, f: u32) -> vec4<f32> {
-  let at = at_norm(l, batch) + f;
-  return vec4<f32>(memory[at], memory[at + params.F], memory[at + 2u * params.F], memory[at + 3u * params.F]);
+// (mean, rstd, gamma, beta) of four features as they were normalised with.
+fn norm_of(l: u32, batch: u32, f: u32) -> mat4x4<f32> {
+  let at = (at_norm(l, batch) + f) / 4u;
+  let row = params.F / 4u;
+  return mat4x4<f32>(memory[at], memory[at + row], memory[at + 2u * row], memory[at + 3u * row]);
 }
 
-// Merges the tiles' means and squared distances (Chan, Golub and LeVeque 1983), lowest rows first, into the batch's.
-fn merge_stats(l: u32, batch: u32, version: u32, f: u32, keep: bool) -> vec4<f32> {
-  let at = at_stats(l, batch) + f;
-  var count = 0.0;
-  var mean = 0.0;
-  var squares = 0.0;
-  for (var t = 0u; t < params.tiles; t++) {
-    let rows = f32(min(TILE_M, params.B - t * TILE_M));
-    let tile = at + t * 2u * params.F;
-    let delta = memory[tile] - mean;
-    let both = count + rows;
-    mean += delta * (rows / both);
-    squares += memory[tile + params.F] + delta * delta * (count * rows / both);
-    count = both;
+// Adds a tile's mean and squared distances to those of the rows before it (Chan, Golub and LeVeque 1983).
+fn merged(s: Stats, tile: u32, mean: vec4<f32>, squares: vec4<f32>) -> Stats {
+  if (tile >= params.tiles) { return s; }
+  let rows = f32(min(TILE_M, params.B - tile * TILE_M));
+  let delta = mean - s.mean;
+  let both = s.count + rows;
+  return Stats(both, s.mean + delta * (rows / both), s.squares + squares + delta * delta * (s.count * rows / both));
+}
+
+// Merges the tiles' statistics of four features, lowest rows first, into the batch's.
+fn merge_stats(l: u32, batch: u32, version: u32, f: u32, keep: bool) -> mat4x4<f32> {
+  let at = (at_stats(l, batch) + f) / 4u;
+  let row = params.F / 4u;
+  var s = Stats();
+  for (var t = 0u; t < params.tiles; t += 4u) {
+    // The loads of four tiles are under way together, those past the last one again of the last.
+    let t1 = min(t + 1u, params.tiles - 1u);
+    let t2 = min(t + 2u, params.tiles - 1u);
+    let t3 = min(t + 3u, params.tiles - 1u);
+    let mean0 = memory[at + 2u * t * row];   let squares0 = memory[at + (2u * t + 1u) * row];
+    let mean1 = memory[at + 2u * t1 * row];  let squares1 = memory[at + (2u * t1 + 1u) * row];
+    let mean2 = memory[at + 2u * t2 * row];  let squares2 = memory[at + (2u * t2 + 1u) * row];
+    let mean3 = memory[at + 2u * t3 * row];  let squares3 = memory[at + (2u * t3 + 1u) * row];
+    s = merged(s, t, mean0, squares0);
+    s = merged(s, t + 1u, mean1, squares1);
+    s = merged(s, t + 2u, mean2, squares2);
+    s = merged(s, t + 3u, mean3, squares3);
   }
-  let rstd = 1.0 / sqrt(squares / count + params.eps);
-  let affine = at_affine(l, version) + f;
-  let c = vec4<f32>(mean, rstd, weights[affine], weights[affine + params.F]);
+  let rstd = 1.0 / sqrt(s.squares / s.count + params.eps);
+  let affine = (at_affine(l, version) + f) / 4u;
+  let c = mat4x4<f32>(s.mean, rstd, weights[affine], weights[affine + row]);
   if (keep) {
-    let norm = at_norm(l, batch) + f;
-    for (var i = 0u; i < 4u; i++) { memory[norm + i * params.F] = c[i]; }
+    let norm = (at_norm(l, batch) + f) / 4u;
+    memory[norm] = c[0];
+    memory[norm + row] = c[1];
+    memory[norm + 2u * row] = c[2];
+    memory[norm + 3u * row] = c[3];
     // Moving averages for evaluation; the variance unbiased.
-    let running = params.at_running + (l - 1u) * 2u * params.F + f;
-    weights[running] += params.momentum * (mean - weights[running]);
-    let unbiased = squares / max(count - 1.0, 1.0);
-    weights[running + params.F] += params.momentum * (unbiased - weights[running + params.F]);
+    let running = (params.at_running + (l - 1u) * 2u * params.F + f) / 4u;
+    weights[running] += params.momentum * (s.mean - weights[running]);
+    let unbiased = s.squares / max(s.count - 1.0, 1.0);
+    weights[running + row] += params.momentum * (unbiased - weights[running + row]);
   }
   return c;
 }
 
-// S1 and S2 of a feature: the sums over the batch of dn and of dn xhat, the gradients of beta and of gamma.
-fn merge_sums(l: u32, batch: u32, f: u32) -> vec2<f32> {
-  let at = at_sums(l, batch) + f;
-  var total = vec2<f32>();
-  for (var t = 0u; t < select(params.tiles, params.sum_tiles, l == params.H); t++) {
-    let tile = at + t * 2u * params.F;
-    total += vec2<f32>(memory[tile], memory[tile + params.F]);
+// S1 and S2 of four features: the sums over the batch of dn and of dn xhat, the gradients of beta and of gamma.
+fn merge_sums(l: u32, batch: u32, f: u32) -> mat2x4<f32> {
+  let at = (at_sums(l, batch) + f) / 4u;
+  let row = params.F / 4u;
+  let tiles = select(params.tiles, params.sum_tiles, l == params.H);
+  var total = mat2x4<f32>();
+  var t = 0u;
+  // Eight tiles' loads are under way together.
+  for (; t + 8u <= tiles; t += 8u) {
+    let p = at + 2u * t * row;
+    let a = mat2x4<f32>(memory[p], memory[p + row]);
+    let b = mat2x4<f32>(memory[p + 2u * row], memory[p + 3u * row]);
+    let c = mat2x4<f32>(memory[p + 4u * row], memory[p + 5u * row]);
+    let d = mat2x4<f32>(memory[p + 6u * row], memory[p + 7u * row]);
+    let e = mat2x4<f32>(memory[p + 8u * row], memory[p + 9u * row]);
+    let g = mat2x4<f32>(memory[p + 10u * row], memory[p + 11u * row]);
+    let h = mat2x4<f32>(memory[p + 12u * row], memory[p + 13u * row]);
+    let i = mat2x4<f32>(memory[p + 14u * row], memory[p + 15u * row]);
+    total = total + a + b + c + d + e + g + h + i;
   }
+  for (; t < tiles; t++) { total += mat2x4<f32>(memory[at + 2u * t * row], memory[at + (2u * t + 1u) * row]); }
   return total;
 }
 
-// What `pulled` needs of a feature.
-fn pull_coef(l: u32, batch: u32, f: u32) -> vec4<f32> {
+// What `pulled` needs of four features.
+fn pull_coef(l: u32, batch: u32, f: u32) -> mat4x4<f32> {
   let c = norm_of(l, batch, f);
-  let mean = merge_sums(l, batch, f) / f32(params.B);
-  return vec4<f32>(c.x, c.z * c.y, mean.x, c.y * mean.y);
+  let sums = merge_sums(l, batch, f);
+  return mat4x4<f32>(c[0], c[2] * c[1], sums[0] / f32(params.B), c[1] * (sums[1] / f32(params.B)));
 }
 
-// A[m, k]; rows and columns beyond the matrix are zero.
-fn a_at(role: u32, job: Job, m: u32, k: u32) -> f32 {
-  if (m >= job.M || k >= job.K) { return 0.0; }
-  if (role == FORWARD || role == PREDICT) {
-    if (role == FORWARD && job.layer == 1u) { return pixel(job.n, m, k); }
-    return normalised(memory[job.a + m * params.F + k], coef[k]);
-  }
-  if (role == PULL) {
-    let d = memory[job.a + m * job.K + k];
-    if (job.layer > params.H) { return d; }
-    return pulled(d, memory[job.z + m * params.F + k], coef[k]);
-  }
-  if (role == GRAD && job.layer == 1u) { return pixel(job.n, k, m); }
-  if (m < params.F) { return normalised(memory[job.a + k * params.F + m], coef[m - job.m0]); }
-  // Behind the features: for GRAD the output layer's bias, for TEACH the label rows and the bias.
-  if (role == TEACH && m < params.F + params.U) { return select(0.0, 1.0, label_of(job.n, k) == m - params.F); }
-  return 1.0;
+fn put_coef(at: u32, c: mat4x4<f32>) {
+  coef[at] = c[0];
+  coef[at + 1u] = c[1];
+  coef[at + 2u] = c[2];
+  coef[at + 3u] = c[3];
 }
+fn coef_at(at: u32) -> mat4x4<f32> { return mat4x4<f32>(coef[at], coef[at + 1u], coef[at + 2u], coef[at + 3u]); }
 
-// B[k, n]
-fn b_at(role: u32, job: Job, k: u32, n: u32) -> f32 {
-  if (k >= job.K || n >= job.N) { return 0.0; }
-  if (role == FORWARD || role == PREDICT) { return weights[job.b + k * job.N + n]; }
-  if (role == PULL) { return weights[job.b + n * job.K + k]; }
-  let d = memory[job.b + k * job.N + n];
-  if (role == TEACH || job.layer > params.H) { return d; }
-  return pulled(d, memory[job.z + k * params.F + n], coef[TILE_M + n - job.n0]);
-}
-
-// Fills `coef` with what A and B need.
+// Fills `coef` with what A and B need. Features past the last get zeros, with which zeros stay zeros.
 fn prepare(role: u32, job: Job, index: u32) {
   let l = job.layer;
   if ((role == FORWARD && l > 1u) || role == PREDICT) {
     let source = select(l, l - 1u, role == FORWARD);
     let first = job.m0 == 0u && job.n0 == 0u;
-    for (var k = index; k < params.F; k += THREADS) {
-      if (role == FORWARD && params.merges == 0u) { coef[k] = norm_of(source, job.batch, k); }
-      else {
-        let keep = first && (role == PREDICT || params.merges == 1u);
-        coef[k] = merge_stats(source, job.batch, version_of(source, job.tick - params.lag_merge), k, keep);
+    for (var k = 4u * index; k < FEATURES; k += 4u * THREADS) {
+      var c = mat4x4<f32>();
+      if (k < params.F) {
+        if (role == FORWARD && params.merges == 0u) { c = norm_of(source, job.batch, k); }
+        else {
+          let keep = first && (role == PREDICT || params.merges == 1u);
+          c = merge_stats(source, job.batch, version_of(job, source, job.tick - params.lag_merge), k, keep);
+        }
       }
+      put_coef(k, c);
     }
   }
   if (role == PULL && l <= params.H) {
-    for (var k = index; k < params.F; k += THREADS) { coef[k] = pull_coef(l, job.batch, k); }
-  }
-  if (role == GRAD || role == TEACH) {
-    for (var i = index; i < TILE_M + TILE_N; i += THREADS) {
-      let m = job.m0 + i;
-      let n = job.n0 + i - TILE_M;
-      if (i < TILE_M) {
-        if (role == GRAD && l > 1u && m < params.F) { coef[i] = norm_of(l - 1u, job.batch, m); }
-        if (role == TEACH && m < params.F) { coef[i] = norm_of(l, job.batch, m); }
-      } else if (role == GRAD && l <= params.H && n < params.F) { coef[i] = pull_coef(l, job.batch, n); }
+    for (var k = 4u * index; k < FEATURES; k += 4u * THREADS) {
+      var c = mat4x4<f32>();
+      if (k < params.F) { c = pull_coef(l, job.batch, k); }
+      put_coef(k, c);
     }
   }
-  workgroupBarrier();
+  if (role == GRAD || role == TEACH) {
+    // By the tile's own rows, behind them by its columns.
+    for (var i = 4u * index; i < TILE_M + TILE_N; i += 4u * THREADS) {
+      let m = job.m0 + i;
+      let n = job.n0 + i - TILE_M;
+      var c = mat4x4<f32>();
+      if (i < TILE_M) {
+        if (role == GRAD && l > 1u && m < params.F) { c = norm_of(l - 1u, job.batch, m); }
+        if (role == TEACH && m < params.F) { c = norm_of(l, job.batch, m); }
+      } else if (role == GRAD && l <= params.H && n < params.F) { c = pull_coef(l, job.batch, n); }
+      put_coef(i, c);
+    }
+  }
 }
 
-// The tile of C = A B. The threads of a group make 4 x 4 elements each, from slices of A and B in workgroup memory.
-fn product(role: u32, job: Job, thread: vec3<u32>, index: u32) -> Block {
+fn has_pixels(role: u32, job: Job) -> bool { return (role == FORWARD || role == GRAD) && job.layer == 1u; }
+
+// The four samples of block i of pixels: where their words begin.
+fn samples_of(role: u32, job: Job, i: u32, k0: u32) -> vec4<u32> {
+  if (!has_pixels(role, job) || i >= BLOCKS_A) { return vec4<u32>(); }
+  // Of FORWARD samples are rows, of GRAD they are summed over; those past the last are copies of it.
+  let r = select(job.m0 + 4u * (i % QUADS_M), k0 + 4u * (i / QUADS_M), role == GRAD);
+  let last = params.B - 1u;
+  return params.words * vec4<u32>(sample(job.n, min(r, last)), sample(job.n, min(r + 1u, last)),
+    sample(job.n, min(r + 2u, last)), sample(job.n, min(r + 3u, last)));
+}
+
+// Block i of the slice that begins at k0, those of A before those of B, as it lies in memory.
+fn fetch(role: u32, job: Job, i: u32, k0: u32, samples: vec4<u32>) -> Fetched {
+  var f = Fetched();
+  if (i < BLOCKS_A) {
+    let k = k0 + 4u * (i / QUADS_M);
+    let m = job.m0 + 4u * (i % QUADS_M);
+    if (has_pixels(role, job)) {
+      let word = min(select(k, m, role == GRAD) / 4u, params.words - 1u);
+      f.words = vec4<u32>(pixels[samples[0] + word], pixels[samples[1] + word],
+        pixels[samples[2] + word], pixels[samples[3] + word]);
+    } else if (role == GRAD || role == TEACH) {
+      f.x = memory_block(job.a, k, m, params.B, params.F);
+    } else {
+      f.x = memory_block(job.a, m, k, params.B, job.K);
+      if (role == PULL && job.layer <= params.H) { f.z = memory_block(job.z, m, k, params.B, job.K); }
+    }
+  } else if (i < BLOCKS) {
+    let k = k0 + 4u * ((i - BLOCKS_A) / QUADS_N);
+    let n = job.n0 + 4u * ((i - BLOCKS_A) % QUADS_N);
+    if (role == FORWARD || role == PREDICT) { f.x = weights_block(job.b, k, n, job.K, job.N); }
+    else if (role == PULL) { f.x = weights_block(job.b, n, k, job.N, job.K); }
+    else {
+      f.x = memory_block(job.b, k, n, job.K, job.N);
+      if (role == GRAD && job.layer <= params.H) { f.z = memory_block(job.z, k, n, job.K, job.N); }
+    }
+  }
+  return f;
+}
+
+// Row m of [h 1]^T, or of [h onehot(y) 1]^T, behind the features: the output layer's bias; the label rows and the bias.
+fn beyond(role: u32, m: u32, label: u32) -> f32 {
+  if (role == TEACH && m < params.F + params.U) { return select(0.0, 1.0, label == m - params.F); }
+  return 1.0;
+}
+
+// Makes A and B of block i, and puts it into the slices: row k of a slice has quads of neighbouring m or n.
+fn put(role: u32, job: Job, i: u32, k0: u32, f: Fetched) {
+  if (i < BLOCKS_A) {
+    let k = k0 + 4u * (i / QUADS_M);
+    let m = job.m0 + 4u * (i % QUADS_M);
+    var quads = f.x;
+    if (has_pixels(role, job)) {
+      quads = mat4x4<f32>(pixels_of(f.words[0]), pixels_of(f.words[1]), pixels_of(f.words[2]), pixels_of(f.words[3]));
+    } else if (role == PULL) {
+      if (job.layer <= params.H) {
+        let c = coef_at(k);
+        quads = mat4x4<f32>(pulled(f.x[0], f.z[0], c), pulled(f.x[1], f.z[1], c), pulled(f.x[2], f.z[2], c),
+          pulled(f.x[3], f.z[3], c));
+      }
+    } else {
+      let c = coef_at(select(k, m - job.m0, role == GRAD || role == TEACH));
+      quads = mat4x4<f32>(normalised(f.x[0], c), normalised(f.x[1], c), normalised(f.x[2], c), normalised(f.x[3], c));
+    }
+    // What is summed over runs along the rows of z and dn; of h^T it is the rows themselves.
+    if (role == GRAD || role == TEACH) {
+      if (m >= params.F && !has_pixels(role, job)) {
+        for (var r = 0u; r < 4u; r++) {
+          var label = 0u;
+          if (role == TEACH) { label = label_of(job.n, min(k + r, params.B - 1u)); }
+          quads[r] = vec4<f32>(beyond(role, m, label), beyond(role, m + 1u, label), beyond(role, m + 2u, label),
+            beyond(role, m + 3u, label));
+        }
+      }
+    } else { quads = transpose(quads); }
+    let at = 4u * (i / QUADS_M) * STRIDE_M + i % QUADS_M;
+    slices[at] = quads[0];
+    slices[at + STRIDE_M] = quads[1];
+    slices[at + 2u * STRIDE_M] = quads[2];
+    slices[at + 3u * STRIDE_M] = quads[3];
+  } else if (i < BLOCKS) {
+    let j = i - BLOCKS_A;
+    let k = k0 + 4u * (j / QUADS_N);
+    var quads = f.x;
+    if (role == PULL) { quads = transpose(f.x); }
+    if (role == GRAD && job.layer <= params.H) {
+      let c = coef_at(TILE_M + 4u * (j % QUADS_N));
+      // Samples past the last have no gradient; what A has there does not matter.
+      quads = mat4x4<f32>(select(vec4<f32>(), pulled(f.x[0], f.z[0], c), k < job.K),
+        select(vec4<f32>(), pulled(f.x[1], f.z[1], c), k + 1u < job.K),
+        select(vec4<f32>(), pulled(f.x[2], f.z[2], c), k + 2u < job.K),
+        select(vec4<f32>(), pulled(f.x[3], f.z[3], c), k + 3u < job.K));
+    }
+    let at = SLICE_B + 4u * (j / QUADS_N) * STRIDE_N + j % QUADS_N;
+    slices[at] = quads[0];
+    slices[at + STRIDE_N] = quads[1];
+    slices[at + 2u * STRIDE_N] = quads[2];
+    slices[at + 3u * STRIDE_N] = quads[3];
+  }
+}
+
+// The tile of C = A B, from slices of A and B in workgroup memory. The threads of a group make 4 x 4 elements each; what
+// a thread returns are the first ROWS rows of those that it finishes, from row_of on.
+fn product(role: u32, job: Job, thread: vec3<u32>, index: u32) -> mat4x4<f32> {
+  // The loads of the first slice are under way while `coef` is filled.
+  var samples: array<vec4<u32>, LOADS>;
+  var held: array<Fetched, LOADS>;
+  for (var s = 0u; s < LOADS; s++) {
+    let i = index + s * THREADS;
+    samples[s] = samples_of(role, job, i, 0u);
+    held[s] = fetch(role, job, i, 0u, samples[s]);
+    if (role == GRAD) { samples[s] = samples_of(role, job, i, TILE_K); }
+  }
+  prepare(role, job, index);
+  workgroupBarrier();
   var sum0 = vec4<f32>();
   var sum1 = vec4<f32>();
   var sum2 = vec4<f32>();
   var sum3 = vec4<f32>();
   for (var k0 = 0u; k0 < job.K; k0 += TILE_K) {
-    // Neighbouring threads take what neighbours in memory.
-    let a_by_k = role == FORWARD || role == PREDICT || role == PULL;
-    for (var i = index; i < TILE_K * QUADS_M; i += THREADS) {
-      let k = select(i / QUADS_M, i % TILE_K, a_by_k);
-      let q = select(i % QUADS_M, i / TILE_K, a_by_k);
-      let m = job.m0 + 4u * q;
-      slices[k * STRIDE_M + q] = vec4<f32>(a_at(role, job, m, k0 + k), a_at(role, job, m + 1u, k0 + k),
-        a_at(role, job, m + 2u, k0 + k), a_at(role, job, m + 3u, k0 + k));
+    for (var s = 0u; s < LOADS; s++) { put(role, job, index + s * THREADS, k0, held[s]); }
+    workgroupBarrier();  // the slices are complete
+    // The next ones are under way meanwhile, and of GRAD the numbers of the samples after them.
+    if (k0 + TILE_K < job.K) {
+      for (var s = 0u; s < LOADS; s++) {
+        let i = index + s * THREADS;
+        held[s] = fetch(role, job, i, k0 + TILE_K, samples[s]);
+        if (role == GRAD) { samples[s] = samples_of(role, job, i, k0 + 2u * TILE_K); }
+      }
     }
-    for (var i = index; i < TILE_K * QUADS_N; i += THREADS) {
-      let k = select(i / QUADS_N, i % TILE_K, role == PULL);
-      let q = select(i % QUADS_N, i / TILE_K, role == PULL);
-      let n = job.n0 + 4u * q;
-      slices[SLICE_B + k * STRIDE_N + q] = vec4<f32>(b_at(role, job, k0 + k, n), b_at(role, job, k0 + k, n + 1u),
-        b_at(role, job, k0 + k, n + 2u), b_at(role, job, k0 + k, n + 3u));
-    }
-    workgroupBarrier();
     for (var k = thread.z; k < TILE_K; k += SPLIT) {
       let x = slices[k * STRIDE_M + thread.y];
       let w = slices[SLICE_B + k * STRIDE_N + thread.x];
@@ -270,69 +438,71 @@ fn product(role: u32, job: Job, thread: vec3<u32>, index: u32) -> Block {
       sum2 += x[2] * w;
       sum3 += x[3] * w;
     }
-    workgroupBarrier();
+    workgroupBarrier();  // everybody has read them: they may be overwritten
   }
-  // The groups' sums, in the order of the groups, end up in group 0.
-  let place = 4u * (thread.y * QUADS_N + thread.x);
-  for (var g = 1u; g < SPLIT; g++) {
-    if (thread.z == g) {
-      slices[place] = sum0;
-      slices[place + 1u] = sum1;
-      slices[place + 2u] = sum2;
-      slices[place + 3u] = sum3;
-    }
-    workgroupBarrier();
-    if (thread.z == 0u) {
-      sum0 += slices[place];
-      sum1 += slices[place + 1u];
-      sum2 += slices[place + 2u];
-      sum3 += slices[place + 3u];
-    }
-    workgroupBarrier();
+  let sums = mat4x4<f32>(sum0, sum1, sum2, sum3);
+  if (SPLIT == 1u) { return sums; }
+  // Each group has a part of each sum. They change hands: a group takes over rows, and adds up in the order of the groups.
+  let lane = thread.y * QUADS_N + thread.x;
+  for (var r = 0u; r < 4u; r++) { slices[(4u * thread.z + r) * TEAM + lane] = sums[r]; }
+  workgroupBarrier();
+  var total = mat4x4<f32>();
+  for (var r = 0u; r < ROWS; r++) {
+    let row = min(ROWS * thread.z + r, 3u);
+    for (var g = 0u; g < SPLIT; g++) { total[r] += slices[(4u * g + row) * TEAM + lane]; }
   }
-  return Block(array<vec4<f32>, 4>(sum0, sum1, sum2, sum3));
+  workgroupBarrier();
+  return total;
 }
 
-// The sum of four columns over the rows of the tile, from what each thread of group 0 has of its own rows.
-fn column_total(mine: vec4<f32>, thread: vec3<u32>) -> vec4<f32> {
-  if (thread.z == 0u) { slices[thread.y * QUADS_N + thread.x] = mine; }
+// Whether a thread finishes rows of the tile, and the first of them.
+fn finishes(thread: vec3<u32>) -> bool { return thread.z < GROUPS; }
+fn row_of(job: Job, thread: vec3<u32>) -> u32 { return job.m0 + 4u * thread.y + ROWS * thread.z; }
+
+// Two sums of four columns over the rows of the tile, from what each thread has of the rows that it finishes.
+fn column_totals(mine: mat2x4<f32>, thread: vec3<u32>) -> mat2x4<f32> {
+  let rows = QUADS_M * GROUPS;
+  if (finishes(thread)) {
+    let at = (thread.y * GROUPS + thread.z) * QUADS_N + thread.x;
+    slices[at] = mine[0];
+    slices[rows * QUADS_N + at] = mine[1];
+  }
   workgroupBarrier();
-  var total = vec4<f32>();
-  for (var y = 0u; y < QUADS_M; y++) { total += slices[y * QUADS_N + thread.x]; }
+  var total = mat2x4<f32>();
+  for (var y = 0u; y < rows; y++) {
+    let at = y * QUADS_N + thread.x;
+    total += mat2x4<f32>(slices[at], slices[rows * QUADS_N + at]);
+  }
   workgroupBarrier();
   return total;
 }
 
 // From each element of dh (or sg): dn where ReLU passed, and the tile's columns' sums of dn and of dn xhat.
-fn mask_and_sum(role: u32, l: u32, job: Job, dh: Block, thread: vec3<u32>) {
-  let m = job.m0 + 4u * thread.y;
+fn mask_and_sum(role: u32, l: u32, job: Job, dh: mat4x4<f32>, thread: vec3<u32>) {
+  let m = row_of(job, thread);
   let n = job.n0 + 4u * thread.x;
-  var sum_dn = vec4<f32>();
-  var sum_dn_xhat = vec4<f32>();
-  if (thread.z == 0u) {
-    for (var j = 0u; j < 4u && n + j < params.F; j++) {
-      var c = vec4<f32>();
-      if (role == PREDICT) { c = coef[n + j]; } else { c = norm_of(l, job.batch, n + j); }
-      for (var r = 0u; r < 4u && m + r < params.B; r++) {
-        let i = (m + r) * params.F + n + j;
-        let xhat = (memory[at_z(l, job.batch) + i] - c.x) * c.y;
-        let dn = select(0.0, dh.row[r][j], c.z * xhat + c.w > 0.0);
-        memory[at_dn(l, job.batch) + i] = dn;
-        sum_dn[j] += dn;
-        sum_dn_xhat[j] += dn * xhat;
+  var sums = mat2x4<f32>();
+  if (finishes(thread) && n < params.F) {
+    var c = mat4x4<f32>();
+    if (role == PREDICT) { c = coef_at(n); } else { c = norm_of(l, job.batch, n); }
+    for (var r = 0u; r < ROWS; r++) {
+      if (m + r < params.B) {
+        let i = (m + r) * params.F + n;
+        let xhat = (memory[(at_z(l, job.batch) + i) / 4u] - c[0]) * c[1];
+        let dn = select(vec4<f32>(), dh[r], c[2] * xhat + c[3] > vec4<f32>());
+        memory[(at_dn(l, job.batch) + i) / 4u] = dn;
+        sums += mat2x4<f32>(dn, dn * xhat);
       }
     }
   }
-  sum_dn = column_total(sum_dn, thread);
-  sum_dn_xhat = column_total(sum_dn_xhat, thread);
-  if (thread.z == 0u && thread.y == 0u) {
-    let tile = at_sums(l, job.batch) + (job.m0 / TILE_M) * 2u * params.F;
-    for (var j = 0u; j < 4u && n + j < params.F; j++) {
-      memory[tile + n + j] = sum_dn[j];
-      memory[tile + params.F + n + j] = sum_dn_xhat[j];
-      // A layer that does not wait for the loss sees for itself whether what it learns from is finite.
-      if (role == PREDICT && !finite(sum_dn_xhat[j])) { atomicStore(&state[2], 1u); }
-    }
+  sums = column_totals(sums, thread);
+  if (thread.y == 0u && thread.z == 0u && n < params.F) {
+    let tile = (at_sums(l, job.batch) + (job.m0 / TILE_M) * 2u * params.F + n) / 4u;
+    memory[tile] = sums[0];
+    memory[tile + params.F / 4u] = sums[1];
+    // A layer that does not wait for the loss sees for itself whether what it learns from is finite.
+    let all_finite = finite(sums[1][0]) && finite(sums[1][1]) && finite(sums[1][2]) && finite(sums[1][3]);
+    if (role == PREDICT && !all_finite) { atomicStore(&state[2], 1u); }
   }
 }
 
@@ -340,83 +510,85 @@ fn mask_and_sum(role: u32, l: u32, job: Job, dh: Block, thread: vec3<u32>) {
 fn finite(x: f32) -> bool { return (bitcast<u32>(x) & 0x7f800000u) != 0x7f800000u; }
 
 // z and its columns' mean and squared distances from it over the rows of this tile; of the output layer: logits.
-fn finish_forward(job: Job, z: Block, thread: vec3<u32>) {
-  let m = job.m0 + 4u * thread.y;
+fn finish_forward(job: Job, z: mat4x4<f32>, thread: vec3<u32>) {
+  let m = row_of(job, thread);
   let n = job.n0 + 4u * thread.x;
   let l = job.layer;
+  let inside = finishes(thread) && n < job.N;
   if (l > params.H) {
-    for (var r = 0u; thread.z == 0u && r < 4u && m + r < params.B; r++) {
-      for (var j = 0u; j < 4u && n + j < params.C; j++) {
-        let bias = weights[job.b + params.F * params.C + n + j];
-        memory[at_logits(job.batch) + (m + r) * params.C + n + j] = z.row[r][j] + bias;
+    if (inside) {
+      let bias = weights[(job.b + params.F * job.N + n) / 4u];
+      for (var r = 0u; r < ROWS; r++) {
+        if (m + r < params.B) { memory[(at_logits(job.batch) + (m + r) * job.N + n) / 4u] = z[r] + bias; }
       }
     }
     return;
   }
   var sum = vec4<f32>();
-  for (var r = 0u; thread.z == 0u && r < 4u && m + r < params.B; r++) {
-    sum += z.row[r];
-    for (var j = 0u; j < 4u && n + j < params.F; j++) {
-      memory[at_z(l, job.batch) + (m + r) * params.F + n + j] = z.row[r][j];
+  for (var r = 0u; r < ROWS; r++) {
+    if (inside && m + r < params.B) {
+      sum += z[r];
+      memory[(at_z(l, job.batch) + (m + r) * params.F + n) / 4u] = z[r];
     }
   }
-  let mean = column_total(sum, thread) / f32(min(TILE_M, params.B - job.m0));
+  let mean = column_totals(mat2x4<f32>(sum, vec4<f32>()), thread)[0] / f32(min(TILE_M, params.B - job.m0));
   var squares = vec4<f32>();
-  for (var r = 0u; thread.z == 0u && r < 4u && m + r < params.B; r++) {
-    let d = z.row[r] - mean;
-    squares += d * d;
-  }
-  squares = column_total(squares, thread);
-  if (thread.z == 0u && thread.y == 0u) {
-    let tile = at_stats(l, job.batch) + (job.m0 / TILE_M) * 2u * params.F;
-    for (var j = 0u; j < 4u && n + j < params.F; j++) {
-      memory[tile + n + j] = mean[j];
-      memory[tile + params.F + n + j] = squares[j];
+  for (var r = 0u; r < ROWS; r++) {
+    if (inside && m + r < params.B) {
+      let d = z[r] - mean;
+      squares += d * d;
     }
+  }
+  squares = column_totals(mat2x4<f32>(squares, vec4<f32>()), thread)[0];
+  if (inside && thread.y == 0u && thread.z == 0u) {
+    let tile = (at_stats(l, job.batch) + (job.m0 / TILE_M) * 2u * params.F + n) / 4u;
+    memory[tile] = mean;
+    memory[tile + params.F / 4u] = squares;
   }
 }
 
 // sg = h V + U[y] + c, and what the layer learns from it.
-fn finish_predict(job: Job, product_hv: Block, thread: vec3<u32>) {
-  let m = job.m0 + 4u * thread.y;
+fn finish_predict(job: Job, product_hv: mat4x4<f32>, thread: vec3<u32>) {
+  let m = row_of(job, thread);
   let n = job.n0 + 4u * thread.x;
   var sg = product_hv;
-  for (var r = 0u; thread.z == 0u && r < 4u && m + r < params.B; r++) {
-    let row = params.F + label_of(job.n, m + r);
-    for (var j = 0u; j < 4u && n + j < params.F; j++) {
-      if (params.U > 0u) { sg.row[r][j] += weights[job.b + row * params.F + n + j]; }
-      sg.row[r][j] += weights[job.b + (params.F + params.U) * params.F + n + j];
-      memory[at_sg(job.layer, job.batch) + (m + r) * params.F + n + j] = sg.row[r][j];
+  for (var r = 0u; r < ROWS; r++) {
+    if (finishes(thread) && n < params.F && m + r < params.B) {
+      let row = params.F + label_of(job.n, m + r);
+      if (params.U > 0u) { sg[r] += weights[(job.b + row * params.F + n) / 4u]; }
+      sg[r] += weights[(job.b + (params.F + params.U) * params.F + n) / 4u];
+      memory[(at_sg(job.layer, job.batch) + (m + r) * params.F + n) / 4u] = sg[r];
     }
   }
   mask_and_sum(PREDICT, job.layer, job, sg, thread);
 }
 
 // The gradient by the activations below: for the layer below to learn from, or for its predictor.
-fn finish_pull(job: Job, dh: Block, thread: vec3<u32>) {
+fn finish_pull(job: Job, dh: mat4x4<f32>, thread: vec3<u32>) {
   let below = job.layer - 1u;
   if (params.masks == 1u) {
     mask_and_sum(PULL, below, job, dh, thread);
     return;
   }
-  let m = job.m0 + 4u * thread.y;
+  let m = row_of(job, thread);
   let n = job.n0 + 4u * thread.x;
-  for (var r = 0u; thread.z == 0u && r < 4u && m + r < params.B; r++) {
-    for (var j = 0u; j < 4u && n + j < params.F; j++) {
-      let i = (m + r) * params.F + n + j;
-      memory[at_err(below, job.batch) + i] = 2.0 * (memory[at_sg(below, job.batch) + i] - dh.row[r][j]);
+  for (var r = 0u; r < ROWS; r++) {
+    if (finishes(thread) && n < params.F && m + r < params.B) {
+      let i = (m + r) * params.F + n;
+      memory[(at_err(below, job.batch) + i) / 4u] = 2.0 * (memory[(at_sg(below, job.batch) + i) / 4u] - dh[r]);
     }
   }
 }
 
-// One Adam update (Kingma and Ba 2015) of a parameter, from the sum of its gradient over the batch.
-fn adam(read: u32, write: u32, moment: u32, gradient: f32, step: vec2<f32>) {
+// One Adam update (Kingma and Ba 2015) of four parameters, from the sums of their gradients over the batch.
+fn adam(read: u32, write: u32, moment: u32, gradient: vec4<f32>, step: vec2<f32>) {
   let g = gradient / f32(params.B);
-  let m = params.beta1 * moments[moment] + (1.0 - params.beta1) * g;
-  let v = params.beta2 * moments[params.at_v + moment] + (1.0 - params.beta2) * g * g;
-  moments[moment] = m;
-  moments[params.at_v + moment] = v;
-  weights[write] = weights[read] - step.x * m / (sqrt(v) + step.y);
+  let at_v = (params.at_v + moment) / 4u;
+  let m = params.beta1 * moments[moment / 4u] + (1.0 - params.beta1) * g;
+  let v = params.beta2 * moments[at_v] + (1.0 - params.beta2) * g * g;
+  moments[moment / 4u] = m;
+  moments[at_v] = v;
+  weights[write / 4u] = weights[read / 4u] - step.x * m / (sqrt(v) + step.y);
 }
 
 // Step size and epsilon of an update in this batch's step.
@@ -426,7 +598,7 @@ fn step_of(event: u32, n: i32) -> vec2<f32> {
 }
 
 // dW, and Adam; the workgroups of the first rows take gamma and beta along.
-fn finish_grad(job: Job, dw: Block, thread: vec3<u32>, index: u32) {
+fn finish_grad(job: Job, dw: mat4x4<f32>, thread: vec3<u32>, index: u32) {
   let l = job.layer;
   let step = step_of(l - 1u, job.n + i32(way_back(l)));
   let read = at_w(l, job.version);
@@ -436,23 +608,23 @@ fn finish_grad(job: Job, dw: Block, thread: vec3<u32>, index: u32) {
   if (job.m0 == 0u && l <= params.H) {
     let from_affine = at_affine(l, job.version);
     let to_affine = at_affine(l, job.version + 1u);
-    for (var f = job.n0 + index; f < min(job.n0 + TILE_N, params.F); f += THREADS) {
+    for (var f = job.n0 + 4u * index; f < min(job.n0 + TILE_N, params.F); f += 4u * THREADS) {
       let sums = merge_sums(l, job.batch, f);
-      adam(from_affine + f, to_affine + f, at_affine(l, 0u) + f, sums.y, step);
+      adam(from_affine + f, to_affine + f, at_affine(l, 0u) + f, sums[1], step);
       let beta = params.F + f;
-      adam(from_affine + beta, to_affine + beta, at_affine(l, 0u) + beta, sums.x, step);
+      adam(from_affine + beta, to_affine + beta, at_affine(l, 0u) + beta, sums[0], step);
     }
   }
 }
 
 // Adam on this thread's elements of a matrix that is read, and written, and whose moments begin, `at` these places.
-fn update(job: Job, gradient: Block, thread: vec3<u32>, at: vec3<u32>, step: vec2<f32>) {
-  let m = job.m0 + 4u * thread.y;
+fn update(job: Job, gradient: mat4x4<f32>, thread: vec3<u32>, at: vec3<u32>, step: vec2<f32>) {
+  let m = row_of(job, thread);
   let n = job.n0 + 4u * thread.x;
-  for (var r = 0u; thread.z == 0u && r < 4u && m + r < job.M; r++) {
-    for (var j = 0u; j < 4u && n + j < job.N; j++) {
-      let i = (m + r) * job.N + n + j;
-      adam(at.x + i, at.y + i, at.z + i, gradient.row[r][j], step);
+  for (var r = 0u; r < ROWS; r++) {
+    if (finishes(thread) && n < job.N && m + r < job.M) {
+      let i = (m + r) * job.N + n;
+      adam(at.x + i, at.y + i, at.z + i, gradient[r], step);
     }
   }
 }
@@ -462,29 +634,39 @@ fn softmax(job: Job, index: u32) {
   var loss = 0.0;
   var correct = 0.0;
   for (var m = index; m < params.B; m += THREADS) {
-    let row = at_logits(job.batch) + m * params.C;
+    let row = (at_logits(job.batch) + m * class_row()) / 4u;
+    let to = (at_dlogits(job.batch) + m * class_row()) / 4u;
     let label = label_of(job.n, m);
     var best = 0u;
-    for (var c = 1u; c < params.C; c++) {
-      if (memory[row + c] > memory[row + best]) { best = c; }
-    }
     // The largest logit is taken out first, so that exp never overflows.
-    let most = memory[row + best];
+    var most = memory[row][0];
+    for (var c = 1u; c < params.C; c++) {
+      let logit = memory[row + c / 4u][c % 4u];
+      if (logit > most) {
+        best = c;
+        most = logit;
+      }
+    }
     var sum = 0.0;
-    for (var c = 0u; c < params.C; c++) { sum += exp(memory[row + c] - most); }
+    for (var c = 0u; c < params.C; c++) { sum += exp(memory[row + c / 4u][c % 4u] - most); }
     let lse = most + log(sum);
-    loss += lse - memory[row + label];
+    loss += lse - memory[row + label / 4u][label % 4u];
     correct += select(0.0, 1.0, best == label);
-    for (var c = 0u; c < params.C; c++) {
-      let d = exp(memory[row + c] - lse) - select(0.0, 1.0, c == label);
-      memory[at_dlogits(job.batch) + m * params.C + c] = d;
+    for (var c = 0u; c < class_row(); c += 4u) {
+      let classes = vec4<u32>(c) + vec4<u32>(0u, 1u, 2u, 3u);
+      let d = exp(memory[row + c / 4u] - lse) - select(vec4<f32>(), vec4<f32>(1.0), classes == vec4<u32>(label));
+      memory[to + c / 4u] = select(vec4<f32>(), d, classes < vec4<u32>(params.C));
     }
   }
   slices[index] = vec4<f32>(loss, correct, 0.0, 0.0);
   workgroupBarrier();
+  // In pairs, then pairs of pairs: as many times as it takes.
+  for (var apart = 1u; apart < THREADS; apart *= 2u) {
+    if (index % (2u * apart) == 0u && index + apart < THREADS) { slices[index] += slices[index + apart]; }
+    workgroupBarrier();
+  }
   if (index != 0u) { return; }
-  var total = slices[0];
-  for (var i = 1u; i < THREADS; i++) { total += slices[i]; }
+  let total = slices[0];
   if (!finite(total.x)) { atomicStore(&state[2], 1u); }
   atomicStore(&state[4u + u32(job.n)], bitcast<u32>(total.x / f32(params.B)));
   atomicStore(&state[4u + params.capacity + u32(job.n)], u32(total.y));
@@ -494,9 +676,9 @@ fn softmax(job: Job, index: u32) {
 fn way_back(l: u32) -> u32 { return params.back * (params.H + 1u - l); }
 
 // How many updates of layer l are done before a tick, all uploads together.
-fn version_of(l: u32, tick: u32) -> u32 {
+fn version_of(job: Job, l: u32, tick: u32) -> u32 {
   let done = i32(tick) - i32(params.stagger * (l - 1u) + params.lag_grad);
-  let passed = table[1] + u32(clamp(done, 0, i32(table[0])));
+  let passed = job.first + u32(clamp(done, 0, i32(job.steps)));
   return passed - min(passed, way_back(l));
 }
 
@@ -523,9 +705,11 @@ fn shape_of(role: u32, l: u32) -> vec3<u32> {
 }
 
 // Which role, layer and tile this workgroup has.
-fn job_of(group: u32, tick: u32) -> Job {
+fn job_of(group: u32, clock: vec4<u32>) -> Job {
   var job = Job();
-  job.tick = tick;
+  job.tick = clock[0];
+  job.steps = clock[2];
+  job.first = clock[3];
   var rest = group;
   for (var role = FORWARD; role <= PULL; role *= 2u) {
     if ((ROLES & role) == 0u) { continue; }
@@ -555,7 +739,8 @@ fn keep_time(tick: u32) {
   if (params.loss_tiles > 0u) {
     var total = vec2<f32>();
     for (var t = 0u; t < params.loss_tiles; t++) {
-      total += vec2<f32>(memory[params.at_loss + 2u * t], memory[params.at_loss + 2u * t + 1u]);
+      let at = params.at_loss + 2u * t;
+      total += vec2<f32>(memory[at / 4u][at % 4u], memory[(at + 1u) / 4u][(at + 1u) % 4u]);
     }
     atomicStore(&state[4u + tick], bitcast<u32>(total.x / f32(params.B)));
     atomicStore(&state[4u + params.capacity + tick], u32(total.y));
@@ -571,16 +756,16 @@ fn run(role: u32, found: Job, thread: vec3<u32>, index: u32) {
   if (role == PREDICT) { lag = params.lag_predict; }
   if (role == GRAD || role == PULL) { lag = params.lag_grad; }
   let tick = i32(job.tick) - i32(params.stagger * (l - 1u) + lag);
-  if (tick < 0 || tick >= i32(table[0])) { return; }
+  if (tick < 0 || tick >= i32(job.steps)) { return; }
   job.n = tick;
   if (role == TEACH) {
     // A predictor learns from an earlier batch; before the first there is nothing to learn.
     job.n = tick - i32(params.lag_teach);
-    job.version = table[1] + u32(tick);
-    job.batch = table[1] + u32(tick) - params.lag_teach;
+    job.version = job.first + u32(tick);
+    job.batch = job.first + u32(tick) - params.lag_teach;
   } else {
-    job.version = version_of(l, job.tick);
-    job.batch = table[1] + u32(tick);
+    job.version = version_of(job, l, job.tick);
+    job.batch = job.first + u32(tick);
   }
   if (role == GRAD || role == PULL) {
     // Of the batch whose gradient is back by now. It goes down through the weights that the batch came up through.
@@ -619,7 +804,6 @@ fn run(role: u32, found: Job, thread: vec3<u32>, index: u32) {
     }
   }
   if (role == TEACH && job.version < params.lag_teach) { return; }
-  prepare(role, job, index);
   let c = product(role, job, thread, index);
   switch (role) {
     case FORWARD: { finish_forward(job, c, thread); }
@@ -641,12 +825,14 @@ fn main(
   @builtin(local_invocation_id) thread: vec3<u32>,
   @builtin(local_invocation_index) index: u32,
 ) {
-  // The tick, and the flag: once something was not finite everything stays as it is.
-  if (index == 0u) { shared_clock = vec2<u32>(atomicLoad(&state[params.clock]), atomicLoad(&state[2])); }
+  // The tick, the flag (once something was not finite everything stays as it is), and the upload's steps and first step.
+  if (index == 0u) {
+    shared_clock = vec4<u32>(atomicLoad(&state[params.clock]), atomicLoad(&state[2]), table[0], table[1]);
+  }
   let clock = workgroupUniformLoad(&shared_clock);
-  if (clock.y != 0u) { return; }
-  if (group.x == 0u && index == 0u) { keep_time(clock.x); }
-  let job = job_of(group.x, clock.x);
+  if (clock[1] != 0u) { return; }
+  if (group.x == 0u && index == 0u) { keep_time(clock[0]); }
+  let job = job_of(group.x, clock);
   // One copy of the code for each role that this pipeline has, so that nothing of a role is decided in the inner loops.
   switch (job.role) {
     case FORWARD: { if ((ROLES & FORWARD) != 0u) { run(FORWARD, job, thread, index); } }

@@ -3,17 +3,23 @@
 //   dlogits = softmax(logits) - onehot(y)        dn = dlogits W^T where ReLU passed
 //   and for each tile of ROWS rows: the columns' sums of dn and of dn xhat, the loss, the correct count
 //   memory holds z (B, F), the tile statistics of z, and takes the rest; w: W (F, C), the bias (C) behind it
-//   LANES threads share out the features of a row for its logits, then all threads share out the columns for dn
+//   F is a multiple of 4, and rows of C classes are filled up to one. Threads share out the columns, then the logits, then the columns.
 //   grid: ceil(B / ROWS)      layout: src/reference/fused/layout.ts
 //   GPU form      twin: src/reference/fused/top.ts      maths: docs/12-fused.md
-const ROWS: u32 = 16u;
-const LANES: u32 = 8u;
+const ROWS: u32 = 8u;
+// Threads for each row.
+const LANES: u32 = 32u;
 // Rows of a tile of statistics: the TILE_M of fused_layers.
 const TILE_M: u32 = 32u;
 // Most units of a hidden layer, and most classes.
 const FEATURES: u32 = 256u;
 const CLASSES: u32 = 16u;
+
 const THREADS = ROWS * LANES;
+const OWN = (FEATURES + THREADS - 1u) / THREADS;  // columns of a thread
+const STRIDE = FEATURES + 1u;                     // of rows of h, so that they begin in different banks
+const PAIRS = ROWS * CLASSES;                     // a row and a class each
+const PARTS = max(THREADS / PAIRS, 1u);           // that a logit's sum is divided into
 
 struct Params {
   B: u32, F: u32, C: u32, lead: u32, capacity: u32, tiles: u32, clock: u32, next: u32,
@@ -28,12 +34,14 @@ struct Params {
 @group(0) @binding(4) var<storage, read_write> memory: array<f32>;
 @group(0) @binding(5) var<storage, read_write> state: array<atomic<u32>>;
 
-var<workgroup> coef: array<vec4<f32>, FEATURES>;                     // mean, rstd, gamma, beta
-var<workgroup> partial: array<f32, THREADS * CLASSES>;               // logits, summed over each lane's features
-var<workgroup> dlogits: array<f32, ROWS * CLASSES>;
+var<workgroup> h: array<f32, ROWS * STRIDE>;
+var<workgroup> partial: array<f32, PARTS * PAIRS>;                   // logits, each summed over a part of the features
+var<workgroup> logits: array<f32, PAIRS>;
+var<workgroup> dlogits: array<f32, PAIRS>;
 var<workgroup> row_loss: array<vec2<f32>, ROWS>;                     // loss, and 1 where classified correctly
 var<workgroup> clock: vec2<u32>;
 
+fn class_row() -> u32 { return (params.C + 3u) / 4u * 4u; }
 fn label_of(tick: u32, r: u32) -> u32 {
   let s = table[4u + (tick + params.lead) * params.B + r];
   return (labels[s / 4u] >> (8u * (s % 4u))) & 0xffu;
@@ -44,14 +52,25 @@ fn merge_stats(f: u32, keep: bool) -> vec4<f32> {
   var count = 0.0;
   var mean = 0.0;
   var squares = 0.0;
-  for (var t = 0u; t < params.tiles; t++) {
-    let rows = f32(min(TILE_M, params.B - t * TILE_M));
-    let tile = params.stats + t * 2u * params.F + f;
-    let delta = memory[tile] - mean;
-    let both = count + rows;
-    mean += delta * (rows / both);
-    squares += memory[tile + params.F] + delta * delta * (count * rows / both);
-    count = both;
+  for (var t0 = 0u; t0 < params.tiles; t0 += 8u) {
+    // The loads of eight tiles are under way together, those past the last one again of the last.
+    var means: array<f32, 8>;
+    var apart: array<f32, 8>;
+    for (var i = 0u; i < 8u; i++) {
+      let tile = params.stats + min(t0 + i, params.tiles - 1u) * 2u * params.F + f;
+      means[i] = memory[tile];
+      apart[i] = memory[tile + params.F];
+    }
+    for (var i = 0u; i < 8u; i++) {
+      if (t0 + i < params.tiles) {
+        let rows = f32(min(TILE_M, params.B - (t0 + i) * TILE_M));
+        let delta = means[i] - mean;
+        let both = count + rows;
+        mean += delta * (rows / both);
+        squares += apart[i] + delta * delta * (count * rows / both);
+        count = both;
+      }
+    }
   }
   let rstd = 1.0 / sqrt(squares / count + params.eps);
   let c = vec4<f32>(mean, rstd, weights[params.affine + f], weights[params.affine + params.F + f]);
@@ -69,7 +88,6 @@ fn merge_stats(f: u32, keep: bool) -> vec4<f32> {
 @compute @workgroup_size(LANES, ROWS)
 fn main(
   @builtin(workgroup_id) group: vec3<u32>,
-  @builtin(local_invocation_id) thread: vec3<u32>,
   @builtin(local_invocation_index) index: u32,
 ) {
   if (index == 0u) { clock = vec2<u32>(atomicLoad(&state[params.clock]), atomicLoad(&state[2])); }
@@ -77,44 +95,74 @@ fn main(
   if (now.y != 0u) { return; }
   if (group.x == 0u && index == 0u && params.next != params.clock) { atomicStore(&state[params.next], now.x); }
   let m0 = group.x * ROWS;
-  let m = m0 + thread.y;
+  let last = params.B - 1u;
 
-  for (var f = index; f < params.F; f += THREADS) { coef[f] = merge_stats(f, group.x == 0u); }
-  workgroupBarrier();
-
-  // logits = h W + bias: each lane has every LANES-th feature of its row.
-  var sum: array<f32, CLASSES>;
-  if (m < params.B) {
-    for (var k = thread.x; k < params.F; k += LANES) {
-      let c4 = coef[k];
-      let n = c4.z * ((memory[params.z + m * params.F + k] - c4.x) * c4.y) + c4.w;
-      let h = select(n, 0.0, n < 0.0);  // lets a NaN through, as max might not
-      for (var c = 0u; c < min(params.C, CLASSES); c++) { sum[c] += h * weights[params.w + k * params.C + c]; }
+  // This thread's columns: z and W, whose loads are under way together; past the edge copies, which nobody uses.
+  var xhat: array<array<f32, ROWS>, OWN>;
+  var w: array<array<f32, CLASSES>, OWN>;
+  for (var i = 0u; i < OWN; i++) {
+    let f = min(index + i * THREADS, params.F - 1u);
+    for (var r = 0u; r < ROWS; r++) { xhat[i][r] = memory[params.z + min(m0 + r, last) * params.F + f]; }
+    for (var c = 0u; c < CLASSES; c++) { w[i][c] = weights[params.w + f * class_row() + min(c, params.C - 1u)]; }
+  }
+  var coef: array<vec4<f32>, OWN>;  // mean, rstd, gamma, beta
+  for (var i = 0u; i < OWN; i++) {
+    let f = index + i * THREADS;
+    if (f < params.F) {
+      coef[i] = merge_stats(f, group.x == 0u);
+      for (var r = 0u; r < ROWS; r++) {
+        xhat[i][r] = (xhat[i][r] - coef[i].x) * coef[i].y;
+        let n = coef[i].z * xhat[i][r] + coef[i].w;
+        h[r * STRIDE + f] = select(n, 0.0, n < 0.0);  // lets a NaN through, as max might not
+      }
     }
   }
-  for (var c = 0u; c < min(params.C, CLASSES); c++) { partial[index * CLASSES + c] = sum[c]; }
   workgroupBarrier();
 
-  // Softmax and loss of the row, by its first lane.
-  if (thread.x == 0u) {
-    let label = label_of(now.x, min(m, params.B - 1u));
-    var best = 0u;
-    for (var c = 0u; c < min(params.C, CLASSES); c++) {
-      var logit = weights[params.w + params.F * params.C + c];
-      for (var lane = 0u; lane < LANES; lane++) { logit += partial[(index + lane) * CLASSES + c]; }
-      sum[c] = logit;
-      if (logit > sum[best]) { best = c; }
+  // logits = h W + bias: each thread has a row, a class and every PARTS-th quad of features, then the first ones add up.
+  let down = class_row();  // from a row of W to the next
+  for (var p = index; p < PARTS * PAIRS; p += THREADS) {
+    let row = p % PAIRS / CLASSES * STRIDE;
+    let c = min(p % CLASSES, params.C - 1u);
+    var sum = 0.0;
+    for (var k = 4u * (p / PAIRS); k < params.F; k += 4u * PARTS) {
+      let at = params.w + k * down + c;
+      sum += h[row + k] * weights[at] + h[row + k + 1u] * weights[at + down] + h[row + k + 2u] * weights[at + 2u * down]
+        + h[row + k + 3u] * weights[at + 3u * down];
     }
+    partial[p] = sum;
+  }
+  workgroupBarrier();
+  for (var p = index; p < PAIRS; p += THREADS) {
+    var logit = weights[params.w + params.F * class_row() + min(p % CLASSES, params.C - 1u)];
+    for (var part = 0u; part < PARTS; part++) { logit += partial[part * PAIRS + p]; }
+    logits[p] = logit;
+  }
+  workgroupBarrier();
+
+  // Softmax of a row, by each of its classes for itself; the loss by the first.
+  for (var p = index; p < PAIRS; p += THREADS) {
+    let r = p / CLASSES;
+    let class_of = p % CLASSES;
+    let m = m0 + r;
+    let row = r * CLASSES;
+    let label = label_of(now.x, min(m, last));
     // The largest logit is taken out first, so that exp never overflows.
-    var total = 0.0;
-    for (var c = 0u; c < min(params.C, CLASSES); c++) { total += exp(sum[c] - sum[best]); }
-    let lse = sum[best] + log(total);
-    for (var c = 0u; c < min(params.C, CLASSES); c++) {
-      let d = exp(sum[c] - lse) - select(0.0, 1.0, c == label);
-      dlogits[thread.y * CLASSES + c] = d;
-      if (m < params.B) { memory[params.dlogits + m * params.C + c] = d; }
+    var best = 0u;
+    for (var c = 1u; c < min(params.C, CLASSES); c++) {
+      if (logits[row + c] > logits[row + best]) { best = c; }
     }
-    row_loss[thread.y] = select(vec2<f32>(), vec2<f32>(lse - sum[label], select(0.0, 1.0, best == label)), m < params.B);
+    var total = 0.0;
+    for (var c = 0u; c < min(params.C, CLASSES); c++) { total += exp(logits[row + c] - logits[row + best]); }
+    let lse = logits[row + best] + log(total);
+    let d = exp(logits[p] - lse) - select(0.0, 1.0, class_of == label);
+    dlogits[p] = select(0.0, d, class_of < params.C);
+    if (m < params.B && class_of < params.C) { memory[params.dlogits + m * class_row() + class_of] = d; }
+    if (class_of == 0u) {
+      for (var c = params.C; m < params.B && c < class_row(); c++) { memory[params.dlogits + m * class_row() + c] = 0.0; }
+      let measured = vec2<f32>(lse - logits[row + label], select(0.0, 1.0, best == label));
+      row_loss[r] = select(vec2<f32>(), measured, m < params.B);
+    }
   }
   workgroupBarrier();
 
@@ -129,22 +177,24 @@ fn main(
 
   // dn = dlogits W^T where ReLU passed: each thread has whole columns of the tile, and so their sums.
   let tile = params.sums + group.x * 2u * params.F;
-  for (var f = index; f < params.F; f += THREADS) {
-    let c4 = coef[f];
-    var sum_dn = 0.0;
-    var sum_dn_xhat = 0.0;
-    for (var c = 0u; c < min(params.C, CLASSES); c++) { sum[c] = weights[params.w + f * params.C + c]; }
-    for (var r = 0u; r < ROWS && m0 + r < params.B; r++) {
-      let i = (m0 + r) * params.F + f;
-      let xhat = (memory[params.z + i] - c4.x) * c4.y;
-      var dh = 0.0;
-      for (var c = 0u; c < min(params.C, CLASSES); c++) { dh += dlogits[r * CLASSES + c] * sum[c]; }
-      let dn = select(0.0, dh, c4.z * xhat + c4.w > 0.0);
-      memory[params.dn + i] = dn;
-      sum_dn += dn;
-      sum_dn_xhat += dn * xhat;
+  for (var i = 0u; i < OWN; i++) {
+    let f = index + i * THREADS;
+    if (f < params.F) {
+      var sum_dn = 0.0;
+      var sum_dn_xhat = 0.0;
+      for (var r = 0u; r < ROWS; r++) {
+        if (m0 + r < params.B) {
+          // What a class that is none has in W counts 0 times.
+          var dh = 0.0;
+          for (var c = 0u; c < CLASSES; c++) { dh += dlogits[r * CLASSES + c] * w[i][c]; }
+          let dn = select(0.0, dh, coef[i].z * xhat[i][r] + coef[i].w > 0.0);
+          memory[params.dn + (m0 + r) * params.F + f] = dn;
+          sum_dn += dn;
+          sum_dn_xhat += dn * xhat[i][r];
+        }
+      }
+      memory[tile + f] = sum_dn;
+      memory[tile + params.F + f] = sum_dn_xhat;
     }
-    memory[tile + f] = sum_dn;
-    memory[tile + params.F + f] = sum_dn_xhat;
   }
 }

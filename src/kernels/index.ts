@@ -2,6 +2,7 @@ import type { KernelSpec } from '../gpu/kernel.ts';
 import * as adam from './adam.ts';
 import * as batchnorm from './batchnorm.ts';
 import * as bias from './bias.ts';
+import * as copyRows from './copy-rows.ts';
 import * as delay from './delay.ts';
 import * as fused from './fused.ts';
 import * as gather from './gather.ts';
@@ -38,6 +39,7 @@ export const kernels: readonly KernelSpec[] = [
   delay,
   adam,
   sgd,
+  copyRows,
   fused,
   peaks,
   overhead,

@@ -144,28 +144,40 @@ export interface WorkgroupLimits {
   readonly maxComputeWorkgroupStorageSize: number;
 }
 
+/** Most 4 x 4 blocks of a slice that a thread of fused_layers holds, in registers, while it works on the slice before. */
+const MOST_LOADS = 4;
+
 /** Why fused_layers cannot be compiled with these constants for layers of F units, if it cannot. */
 export function layersRefuse(limits: WorkgroupLimits, c: Constants, F: number): string | undefined {
   const { TILE_M = 0, TILE_N = 0, TILE_K = 0, SPLIT = 0 } = c;
   if (Object.values({ TILE_M, TILE_N, TILE_K, SPLIT }).some((n) => n < 1)) return 'a constant is missing';
-  if (TILE_M % 4 !== 0 || TILE_N % 4 !== 0) return 'tiles are made of 4 x 4 blocks';
+  if (TILE_M % 4 !== 0 || TILE_N % 4 !== 0 || TILE_K % 4 !== 0) return 'tiles are made of 4 x 4 blocks';
   if (TILE_K % SPLIT !== 0) return 'a slice is shared out evenly';
+  if (SPLIT > 2 && SPLIT % 4 !== 0) return 'the rows of a block are shared out evenly';
   const threads = (TILE_M * TILE_N * SPLIT) / 16;
   if (threads > limits.maxComputeInvocationsPerWorkgroup) return `${threads} threads`;
   if (TILE_N / 4 > limits.maxComputeWorkgroupSizeX) return `${TILE_N / 4} threads across`;
   if (TILE_M / 4 > limits.maxComputeWorkgroupSizeY) return `${TILE_M / 4} threads down`;
   if (SPLIT > limits.maxComputeWorkgroupSizeZ) return `${SPLIT} groups of threads`;
-  const slices = TILE_K * (TILE_M / 4 + TILE_N / 4 + 2);
-  if (slices < threads || (SPLIT > 1 && slices < (4 * threads) / SPLIT))
+  const loads = ceilDiv(((TILE_M + TILE_N) / 4) * (TILE_K / 4), threads);
+  if (loads > MOST_LOADS) return `${loads} blocks of a slice for each thread`;
+  const slices = slicesFor({ TILE_M, TILE_N, TILE_K, SPLIT });
+  if (slices < (2 * Math.min(SPLIT, 4) * TILE_M * TILE_N) / 16)
     return 'slices too small for the sums at the end';
   const bytes = 16 * (slices + featuresFor(c, F)) + 16;
   if (bytes > limits.maxComputeWorkgroupStorageSize) return `${bytes} bytes of workgroup memory`;
   return undefined;
 }
 
-/** Elements of workgroup memory that fused_layers keeps its features' coefficients in. */
-export const featuresFor = ({ TILE_M = 0, TILE_N = 0 }: Constants, F: number): number =>
-  Math.max(F, TILE_M + TILE_N);
+/** Quads of workgroup memory that fused_layers has for its slices, and for the groups' sums in the end. */
+function slicesFor({ TILE_M, TILE_N, TILE_K, SPLIT }: Readonly<Record<string, number>>): number {
+  const threads = (TILE_M! * TILE_N! * SPLIT!) / 16;
+  return Math.max(TILE_K! * (TILE_M! / 4 + TILE_N! / 4 + 2), SPLIT === 1 ? threads : 4 * threads);
+}
+
+/** Quads of workgroup memory that fused_layers keeps its features' coefficients in. */
+export const featuresFor = ({ TILE_M = 0, TILE_N = 0, TILE_K = 1 }: Constants, F: number): number =>
+  TILE_K * ceilDiv(Math.max(F, TILE_M + TILE_N), TILE_K);
 
 /** Why fused_top cannot be compiled with these constants for F units and C classes, if it cannot. */
 export function topRefuses(limits: WorkgroupLimits, c: Constants, F: number, C: number): string | undefined {
@@ -175,7 +187,9 @@ export function topRefuses(limits: WorkgroupLimits, c: Constants, F: number, C: 
   if (threads > limits.maxComputeInvocationsPerWorkgroup) return `${threads} threads`;
   if (LANES > limits.maxComputeWorkgroupSizeX) return `${LANES} threads across`;
   if (ROWS > limits.maxComputeWorkgroupSizeY) return `${ROWS} threads down`;
-  const bytes = 16 * F + 4 * threads * C + 4 * ROWS * C + 8 * ROWS + 16;
+  const pairs = ROWS * C;
+  const parts = Math.max(Math.floor(threads / pairs), 1);
+  const bytes = 4 * (ROWS * (F + 1) + (parts + 2) * pairs) + 8 * ROWS + 16;
   if (bytes > limits.maxComputeWorkgroupStorageSize) return `${bytes} bytes of workgroup memory`;
   return undefined;
 }

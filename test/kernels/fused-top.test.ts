@@ -83,11 +83,11 @@ describe.each(FORMS)('%s form', (name) => {
     const { top, tiles, constants } = formOf(context, name);
     const arena = arenaOf(4, ODD, tiles);
     const params = paramsOf(arena);
-    const { F, C } = ODD;
+    const { F, classRow } = arena.layout.sizes;
     const weights = arena.contents.weights as Float32Array;
     // All logits are 300 + bias, for all samples: exactly, since W is 0.
-    weights.fill(0, params.w, params.w! + F * C);
-    weights.set([1, 300, 2, 300, 300, -300, 0], params.w! + F * C);
+    weights.fill(0, params.w, params.w! + F * classRow);
+    weights.set([1, 300, 2, 300, 300, -300, 0], params.w! + F * classRow);
     await expectTwin(device.gpu, top, params, topContents(arena), constants);
     const after = await runKernel(device.gpu, top, params, topContents(arena), constants);
     // Correct are those of class 1, the first of the three.

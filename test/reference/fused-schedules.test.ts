@@ -37,10 +37,17 @@ describe('the twins of a schedule, one after the other, in float64', () => {
     'delayed-bp, wave': { schedule: delayedWave, rule: 'delayed-bp', step: delayedStep },
   };
 
-  /** Where the parameters lie after so many steps: label, place, size. */
-  function places({ layout }: FusedArena, schedule: PackedSchedule, steps: number) {
-    const { H, I, F, C, U: labelRows, wSlots, vSlots, models } = layout.sizes;
-    const out: [label: string, at: number, size: number][] = [];
+  /** A matrix of parameters: its label, and where the elements of its rows lie. */
+  type Held = readonly [label: string, places: number[]];
+
+  /** Where the parameters of a network with so many units lie after so many steps; rows may be longer there. */
+  function places({ layout }: FusedArena, units: number, schedule: PackedSchedule, steps: number): Held[] {
+    const { H, I, F, C, classRow, U: labelRows, wSlots, vSlots, models } = layout.sizes;
+    const out: Held[] = [];
+    const add = (label: string, at: number, rows: number, columns = units, stride = F) => {
+      const place = (i: number) => at + Math.floor(i / columns) * stride + (i % columns);
+      out.push([label, Array.from({ length: rows * columns }, (_, i) => place(i))]);
+    };
     const version = (l: number) => {
       // Where gradients take their time, a layer has had fewer updates.
       const updates = Math.max(steps - schedule.timing(H).back * (H + 1 - l), 0);
@@ -48,16 +55,21 @@ describe('the twins of a schedule, one after the other, in float64', () => {
     };
     for (let l = 1; l <= H; l++) {
       const [affine, running] = [version(l) + layout.affineOf(l).at, layout.runningOf(l).at];
-      out.push([`layer${l}.W`, version(l) + layout.weightsOf(l).at, (l === 1 ? I : F) * F]);
-      out.push([`layer${l}.gamma`, affine, F], [`layer${l}.beta`, affine + F, F]);
-      out.push([`layer${l}.runningMean`, running, F], [`layer${l}.runningVar`, running + F, F]);
+      add(`layer${l}.W`, version(l) + layout.weightsOf(l).at, l === 1 ? I : units);
+      add(`layer${l}.gamma`, affine, 1);
+      add(`layer${l}.beta`, affine + F, 1);
+      add(`layer${l}.runningMean`, running, 1);
+      add(`layer${l}.runningVar`, running + F, 1);
       if (!models) continue;
       const V = (steps % vSlots) * layout.weights.modelsVersion + layout.modelOf(l).at;
-      out.push([`sg${l}.V`, V, F * F], [`sg${l}.U`, V + F * F, labelRows * F]);
-      out.push([`sg${l}.c`, V + (F + labelRows) * F, F]);
+      add(`sg${l}.V`, V, units);
+      add(`sg${l}.U`, V + F * F, labelRows);
+      add(`sg${l}.c`, V + (F + labelRows) * F, 1);
     }
     const top = version(H + 1) + layout.weightsOf(H + 1).at;
-    return [...out, [`layer${H + 1}.W`, top, F * C], [`layer${H + 1}.bias`, top + F * C, C]] as const;
+    add(`layer${H + 1}.W`, top, units, C, classRow);
+    add(`layer${H + 1}.bias`, top + F * classRow, 1, C, classRow);
+    return out;
   }
 
   /** A schedule's steps by its twins, and the same steps by the twin of the rule: what both have learned. */
@@ -73,6 +85,10 @@ describe('the twins of a schedule, one after the other, in float64', () => {
     // A column of zeros makes a rounding of 1e-17 one of 1e-8, by 1 / sqrt(epsilon) and then by Adam.
     const random = new Random(H);
     const weights = Float64Array.from(buffers.weights!, (x) => (x === 0 ? random.normal() : x));
+    // Units and classes that only fill rows up begin, and must end, with zeros.
+    const begin = places(arena, shape.F, c.schedule, 0);
+    const used = new Set(begin.flatMap(([, at]) => at));
+    for (let i = 0; i < weights.length; i++) if (!used.has(i)) weights[i] = 0;
     buffers.weights = weights;
     buffers.moments!.fill(0);
     buffers.state!.fill(0);
@@ -82,10 +98,8 @@ describe('the twins of a schedule, one after the other, in float64', () => {
     ] as const) {
       for (let v = 1; v < slots; v++) weights.copyWithin(from + v * size, from, from + size);
     }
-    const part = (at: number, n: number) => Float64Array.from(buffers.weights!.subarray(at, at + n));
-    let tensors: Tensors = new Map(
-      places(arena, c.schedule, 0).map(([label, at, n]) => [label, part(at, n)]),
-    );
+    const part = (at: readonly number[]) => Float64Array.from(at, (i) => buffers.weights![i]!);
+    let tensors: Tensors = new Map(begin.map(([label, at]) => [label, part(at)]));
 
     const sizes = { inputs: I, hidden: shape.F, layers: H + 1, classes: shape.C };
     const options = { ...sizes, batchSize: B, learningRate: RATE, seed: 1 };
@@ -121,12 +135,16 @@ describe('the twins of a schedule, one after the other, in float64', () => {
           buffers[name] = name === 'state' ? Uint32Array.from(value) : value;
       }
     }
+    const end = places(arena, shape.F, c.schedule, STEPS);
+    const held = new Set(end.flatMap(([, at]) => at));
+    const fillers = [...places(arena, layout.sizes.F, c.schedule, STEPS).flatMap(([, at]) => at)];
     const kept = new Float32Array((buffers.state as Uint32Array).buffer, 4 * 4, STEPS);
     return {
       tensors,
       losses,
       kept,
-      learned: places(arena, c.schedule, STEPS).map(([label, at, n]) => [label, part(at, n)] as const),
+      learned: end.map(([label, at]) => [label, part(at)] as const),
+      fillers: part(fillers.filter((i) => !held.has(i))),
     };
   }
 
@@ -138,7 +156,9 @@ describe('the twins of a schedule, one after the other, in float64', () => {
       [2, 'whole columns', undefined],
       [3, 'whole columns', undefined],
     ] as const)('are the steps of the rule, %i hidden layers, %s', (H, _, tiles) => {
-      const { tensors, losses, kept, learned } = both(CASES[name]!, H, tiles);
+      const { tensors, losses, kept, learned, fillers } = both(CASES[name]!, H, tiles);
+      expect(fillers.length > 0).toBe(tiles !== undefined);
+      expect(fillers.every((x) => x === 0)).toBe(true);
       for (const [label, got] of learned) {
         const expected = tensors.get(label)!;
         const worst = Math.max(...got.map((x, i) => Math.abs(x - expected[i]!)));

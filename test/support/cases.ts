@@ -18,7 +18,7 @@ export interface Case {
 /** A tick of a wave, and the top of a step of backpropagation, with statistics in tiles or of whole columns. */
 function fusedCases(seed: number, whole: boolean): { layers: Case; top: Case } {
   const shape = { B: 37, I: 11, F: 13, C: 5, H: 2 };
-  const at = { tiles: whole ? undefined : { stats: 32, sums: 16 }, tick: 3 };
+  const at = { tiles: whole ? undefined : { stats: 32, sums: 8 }, tick: 3 };
   const [ticking, stepping] = [wave, fusedBackprop].map((schedule) => fusedArena(seed, schedule, shape, at));
   // Of one role, which is compiled soonest.
   const { params } = ticking!.dispatches.find((d) => d.roles === ROLE.predict)!;
@@ -156,6 +156,10 @@ export function smallCases(seed: number): Readonly<Record<string, Case>> {
       params: { n: 37, delay: 2 },
       // A clock that is not below the number of slots.
       contents: { x: z(37), clock: u32(7), ring: z(3 * 37), y: unwritten(37) },
+    },
+    copy_rows: {
+      params: { rows: 5, columns: 7, x_at: 3, x_stride: 9, y_at: 2, y_stride: 8 },
+      contents: { x: z(48), y: unwritten(43) },
     },
     matmul_naive: product,
     matmul_tiled: product,

@@ -10,6 +10,7 @@ import {
   type Role,
 } from '../../src/kernels/fused.ts';
 import { type FusedLayout, type FusedSizes, layoutOf } from '../../src/reference/fused/layout.ts';
+import { classRowOf } from '../../src/reference/fused/work.ts';
 import type { PackedSchedule, Spans } from '../../src/train/schedules/packed.ts';
 import { baseParams, type Extras, extraParams, topParams } from '../../src/train/schedules/params.ts';
 import { type Content, normals, Random } from './kernel.ts';
@@ -68,7 +69,7 @@ const plain = (spec: unknown): KernelSpec => spec as KernelSpec;
 /** A form of the kernels on a device; none where the device's subgroups are not those that it is written for. */
 export function fusedForm(gpu: Gpu, form: 'gpu' | 'cpu'): FusedForm | undefined {
   if (form === 'gpu') {
-    const tiles = { stats: 32, sums: 16 };
+    const tiles = { stats: 32, sums: 8 };
     return { layers: plain(fusedLayers), top: plain(fusedTop), tiles, constants: {} };
   }
   const LANES = gpu.subgroupSize;
@@ -85,15 +86,19 @@ export interface Compiled {
   readonly constants: Constants;
 }
 
+/** Whether the device's driver is Mesa's for the processor, which takes 10 s and more to compile a GPU form. */
+export const compilesSlowly = (gpu: Gpu): boolean => gpu.isCpu && gpu.info.origin === 'system';
+
 /**
  * A dispatch for as few pipelines as will do, since compiling takes far longer than running. All five roles go into one; but
- * Mesa's compiler for the processor takes half a minute for that, so there they come in the sets of the wave, and a dispatch
+ * Mesa's compiler for the processor takes a minute for that, so there they come in the sets of the wave, and a dispatch
  * that has roles of several sets is run in parts.
  */
 export function compiled(gpu: Gpu, form: FusedForm, { params, roles }: FusedDispatch): Compiled[] {
   const { forward, teach, predict, grad, pull } = ROLE;
-  const slow = gpu.isCpu && gpu.info.origin === 'system';
-  const sets = slow ? [forward | teach, predict, grad | pull] : [forward | teach | predict | grad | pull];
+  const sets = compilesSlowly(gpu)
+    ? [forward | teach, predict, grad | pull]
+    : [forward | teach | predict | grad | pull];
   return sets
     .filter((set) => (set & roles) !== 0)
     .map((ROLES) => {
@@ -113,7 +118,7 @@ export function ticksOf(
 }
 
 function sizesOf(schedule: PackedSchedule, shape: FusedShape, tiles: TileRows | undefined, U: number) {
-  const { B, H } = shape;
+  const { B, F, C, H } = shape;
   const { zSlots, slots, wSlots, vSlots, lagTeach, back } = schedule.timing(H);
   let models = false;
   const layers = (_: string, spans: Spans) => {
@@ -122,7 +127,13 @@ function sizesOf(schedule: PackedSchedule, shape: FusedShape, tiles: TileRows | 
   schedule.record({ H, layers, top: () => {} });
   const stats = tiles ? Math.ceil(B / tiles.stats) : 1;
   return {
-    ...{ ...shape, U: models ? U : 0, capacity: CAPACITY, lead: Math.max(models ? lagTeach : 0, back * H) },
+    // What comes in tiles comes in quads.
+    ...{
+      ...shape,
+      F: tiles ? 4 * Math.ceil(F / 4) : F,
+      classRow: classRowOf(tiles ? 'tiles' : 'columns', C),
+    },
+    ...{ U: models ? U : 0, capacity: CAPACITY, lead: Math.max(models ? lagTeach : 0, back * H) },
     ...{ zSlots, slots, wSlots, vSlots, back, models, tiles: stats },
     sumTiles: tiles && schedule.usesTop ? Math.ceil(B / tiles.sums) : stats,
   } satisfies FusedSizes;

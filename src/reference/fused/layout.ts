@@ -6,6 +6,8 @@ export interface FusedSizes {
   readonly I: number;
   readonly F: number;
   readonly C: number;
+  /** Elements of a row of classes, the last of which may be none. */
+  readonly classRow: number;
   /** Hidden layers. */
   readonly H: number;
   /** Rows for labels in each predictor: C, or 0 of one that is not told the label. */
@@ -39,7 +41,7 @@ export interface Stretch {
 export interface FusedLayout {
   readonly sizes: FusedSizes;
   /**
-   * weights: versions of [W_1 (I, F), W_2 .. W_H (F, F), W_out (F, C), bias (C), then gamma, beta (F) of each layer],
+   * weights: versions of [W_1 (I, F), W_2 .. W_H (F, F), W_out (F, classRow), bias (classRow), then gamma, beta (F) of each layer],
    * then running mean and variance (F) of each layer, then versions of the predictors [V (F, F), U (U, F), c (F)].
    */
   readonly weights: {
@@ -55,7 +57,8 @@ export interface FusedLayout {
   readonly moments: { readonly v: number; readonly size: number };
   /**
    * memory: for each layer, in `zSlots` slots: z (B, F), then (mean, rstd, gamma, beta) (F) each; in `slots` slots:
-   * tile statistics (tiles, 2, F), dn (B, F), tile sums (sumTiles, 2, F), sg and err (B, F); logits and dlogits (B, C);
+   * tile statistics (tiles, 2, F), dn (B, F), tile sums (sumTiles, 2, F), sg and err (B, F); logits and dlogits
+   * (B, classRow);
    * loss and correct count of each tile of rows.
    */
   readonly memory: {
@@ -86,9 +89,10 @@ export interface FusedLayout {
 
 /** Places tensors one behind the other. */
 export function layoutOf(sizes: FusedSizes): FusedLayout {
-  const { B, I, F, C, H, U, capacity, lead, zSlots, slots, wSlots, vSlots, tiles, sumTiles, models } = sizes;
+  const { B, I, F, classRow, H, U, capacity, lead, zSlots, slots, wSlots, vSlots, tiles, sumTiles, models } =
+    sizes;
   const output = I * F + (H - 1) * F * F;
-  const affine = output + (F + 1) * C;
+  const affine = output + (F + 1) * classRow;
   const version = affine + 2 * H * F;
   const running = wSlots * version;
   const modelsAt = running + 2 * H * F;
@@ -108,8 +112,8 @@ export function layoutOf(sizes: FusedSizes): FusedLayout {
     sums: place(H * slots * sumTiles * 2 * F),
     sg: place(models ? H * slots * B * F : 0),
     err: place(models ? H * slots * B * F : 0),
-    logits: place(slots * B * C),
-    dlogits: place(slots * B * C),
+    logits: place(slots * B * classRow),
+    dlogits: place(slots * B * classRow),
     loss: place(2 * Math.max(sumTiles, 1)),
     size: 0,
   };
@@ -126,7 +130,8 @@ export function layoutOf(sizes: FusedSizes): FusedLayout {
       size: modelsAt + vSlots * modelsVersion,
     },
     moments: { v: trained, size: 2 * trained },
-    memory: { ...memory, size: end },
+    // Whole quads, for kernels that see nothing else.
+    memory: { ...memory, size: 4 * Math.ceil(end / 4) },
     table: { rows: 4, updates, size: updates + 2 * capacity * (2 * H + 1) },
     state: { losses: 4, correct: 4 + capacity, size: 4 + 2 * capacity },
     weightsOf: (layer) =>
@@ -134,7 +139,7 @@ export function layoutOf(sizes: FusedSizes): FusedLayout {
         ? { at: 0, size: I * F }
         : layer <= H
           ? { at: I * F + (layer - 2) * F * F, size: F * F }
-          : { at: output, size: (F + 1) * C },
+          : { at: output, size: (F + 1) * classRow },
     affineOf: (layer) => ({ at: affine + 2 * F * (layer - 1), size: 2 * F }),
     runningOf: (layer) => ({ at: running + 2 * F * (layer - 1), size: 2 * F }),
     modelOf: (layer) => ({ at: modelsAt + (layer - 1) * model, size: model }),

@@ -62,6 +62,20 @@ export function transposed(x: ArrayLike<number>, rows: number, columns: number):
   return out;
 }
 
+/** Where the i-th element of a matrix of so many columns lies, if its rows are `stride` long. */
+export const rowPlace = (i: number, columns: number, stride: number): number =>
+  Math.floor(i / columns) * stride + (i % columns);
+
+/** A matrix of so many columns with zeros behind each row, up to `stride` elements. */
+export function padded(x: Bounded, columns: number, stride: number): Bounded {
+  const out = bounded((x.value.length / columns) * stride);
+  for (let i = 0; i < x.value.length; i++) {
+    out.value[rowPlace(i, columns, stride)] = x.value[i]!;
+    out.bound[rowPlace(i, columns, stride)] = x.bound[i]!;
+  }
+  return out;
+}
+
 /** A (rows, columns) matrix with more columns behind its own; what they hold is exact. */
 export function withColumns(x: Bounded, rows: number, more: (row: number) => readonly number[]): Bounded {
   const columns = x.value.length / rows;

@@ -13,10 +13,10 @@ import {
   rstdOf,
   type Stats,
 } from './normalise.ts';
-import { times, transposed, transposedTimes, withColumns } from './products.ts';
+import { padded, rowPlace, times, transposed, transposedTimes, withColumns } from './products.ts';
 import { lossWord, meanOf, single, softmaxXent, sumOf } from './softmax.ts';
 import { adamOfRounded } from './update.ts';
-import { inputsOf, type Job, outputsOf, put, type Work } from './work.ts';
+import { inputsOf, type Job, put, type Work } from './work.ts';
 
 /** The samples of a batch, scaled: a byte is exact, the product is rounded. */
 function scaled(w: Work, n: number): Bounded {
@@ -70,7 +70,7 @@ const floats = (x: ArrayLike<number>): Bounded => exact(Float64Array.from(x));
 export function forward(w: Work, { layer, n, batch, version }: Job): void {
   const { p, at } = w;
   const { B, F, eps } = p;
-  const [K, N] = [inputsOf(p, layer), outputsOf(p, layer)];
+  const [K, N] = [inputsOf(p, layer), w.outputs(layer)];
   const below = (): Bounded => {
     const source = layer - 1;
     const norm = p.merges === 0 ? keptNorm(w, source, batch) : mergedNorm(w, source, batch, p.merges === 1);
@@ -142,9 +142,10 @@ export function predict(w: Work, { layer, n, batch }: Job): void {
 
 function loss(w: Work, n: number, batch: number): void {
   const { B, C, capacity } = w.p;
-  const logits = floats(w.was('memory', w.at.logits(batch), B * C));
+  const rows = w.was('memory', w.at.logits(batch), B * w.classRow);
+  const logits = exact(Float64Array.from({ length: B * C }, (_, i) => rows[rowPlace(i, C, w.classRow)]!));
   const result = softmaxXent(logits, w.labels(n), { B, C });
-  put(w.memory, w.at.dlogits(batch), result.dLogits);
+  put(w.memory, w.at.dlogits(batch), padded(result.dLogits, C, w.classRow));
   const total = sumOf(result.loss, 0, B);
   if (!Number.isFinite(Math.fround(total.value))) w.state.value[2] = 1;
   put(w.state, 4 + n, single(lossWord(meanOf(total, B))));
@@ -153,8 +154,8 @@ function loss(w: Work, n: number, batch: number): void {
 
 /** The gradient by a layer's z: dz, made of dn where that is what was kept; of the output layer dlogits. */
 function gradientOf(w: Work, layer: number, batch: number): Bounded {
-  const { B, F, C, H } = w.p;
-  if (layer > H) return floats(w.was('memory', w.at.dlogits(batch), B * C));
+  const { B, F, H } = w.p;
+  if (layer > H) return floats(w.was('memory', w.at.dlogits(batch), B * w.classRow));
   const dn = floats(w.was('memory', w.at.dn(layer, batch), B * F));
   if (w.form === 'columns') return dn;
   return pulled(dn, zOf(w, layer, batch), keptNorm(w, layer, batch), sumsOf(w, layer, batch), w.p);
@@ -169,7 +170,7 @@ function sumsOf(w: Work, layer: number, batch: number): { dBeta: Bounded; dGamma
 /** dh_{l-1} = dz_l W_l^T, and what the layer below, or its predictor, learns from it. */
 export function pull(w: Work, { layer, batch, version }: Job): void {
   const { B, F, masks } = w.p;
-  const [K, below] = [outputsOf(w.p, layer), layer - 1];
+  const [K, below] = [w.outputs(layer), layer - 1];
   const weights = transposed(w.was('weights', w.at.w(layer, version), F * K), F, K);
   const dh = times(gradientOf(w, layer, batch), exact(weights), { M: B, K, N: F });
   if (masks === 1) {
@@ -209,7 +210,7 @@ export function grad(w: Work, { layer, n, batch, version }: Job): void {
   const activationsBelow = () => activations(zOf(w, layer - 1, batch), keptNorm(w, layer - 1, batch), p);
   const inputs = layer === 1 ? scaled(w, n) : activationsBelow();
   const a = layer > H ? withColumns(inputs, B, () => [1]) : inputs;
-  const shape = { M: a.value.length / B, K: B, N: outputsOf(p, layer) };
+  const shape = { M: a.value.length / B, K: B, N: w.outputs(layer) };
   const dW = transposedTimes(a, gradientOf(w, layer, batch), shape);
   const step = w.step(layer - 1, n + w.wayBack(layer));
   const placed = (find: (version: number) => number, offset = 0) => ({

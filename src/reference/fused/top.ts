@@ -10,9 +10,9 @@ import {
   pulled,
   rstdOf,
 } from './normalise.ts';
-import { times, transposed } from './products.ts';
+import { padded, rowPlace, times, transposed } from './products.ts';
 import { softmaxXent, sumOf } from './softmax.ts';
-import { type Form, put } from './work.ts';
+import { classRowOf, type Form, put } from './work.ts';
 
 /** What the twin of fused_top reads of its params. */
 export type TopParam =
@@ -78,14 +78,17 @@ const twinOf =
 
     const norm = normOf({ p, before, weights, memory, state }, form, constants.TILE_M ?? B);
     const z = before.memory.subarray(p.z, p.z + B * F);
-    const w = before.weights.subarray(p.w, p.w + (F + 1) * C);
+    const classRow = classRowOf(form, C);
+    const w = Float64Array.from({ length: (F + 1) * C }, (_, i) => {
+      return before.weights[p.w + rowPlace(i, C, classRow)]!;
+    });
     const labels = Array.from({ length: B }, (_, r) => {
       const s = before.table[4 + (tick + p.lead) * B + r]!;
       return (before.labels[Math.floor(s / 4)]! >>> (8 * (s % 4))) & 0xff;
     });
     const logits = logitsOf(activations(z, norm, p), w, p);
     const { loss, dLogits, correct } = softmaxXent(logits, labels, { B, C });
-    put(memory, p.dlogits, dLogits);
+    put(memory, p.dlogits, padded(dLogits, C, classRow));
 
     const rows = form === 'tiles' ? constants.ROWS! : B;
     for (let t = 0; t * rows < B; t++) {

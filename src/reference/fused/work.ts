@@ -47,16 +47,20 @@ export function put(into: Bounded, at: number, part: Bounded): void {
   into.bound.set(part.bound, at);
 }
 
-/** Inputs and outputs of a layer. */
+/** Elements of a row of classes: where everything comes in tiles it comes in quads, too. */
+export const classRowOf = (form: Form, C: number): number => (form === 'tiles' ? 4 * Math.ceil(C / 4) : C);
+
+/** Inputs of a layer. */
 export const inputsOf = (p: LayerParams, layer: number): number => (layer === 1 ? p.I : p.F);
-export const outputsOf = (p: LayerParams, layer: number): number => (layer > p.H ? p.C : p.F);
 
 /** Where a layer's parts lie, by the shader's names. */
 export class Places {
   readonly #p: LayerParams;
+  readonly #classRow: number;
 
-  constructor(p: LayerParams) {
+  constructor(p: LayerParams, classRow: number) {
     this.#p = p;
+    this.#classRow = classRow;
   }
 
   w(layer: number, version: number): number {
@@ -113,11 +117,11 @@ export class Places {
   }
 
   logits(batch: number): number {
-    return this.#slot(this.#p.at_logits, 1, batch, this.#p.B * this.#p.C);
+    return this.#slot(this.#p.at_logits, 1, batch, this.#p.B * this.#classRow);
   }
 
   dlogits(batch: number): number {
-    return this.#slot(this.#p.at_dlogits, 1, batch, this.#p.B * this.#p.C);
+    return this.#slot(this.#p.at_dlogits, 1, batch, this.#p.B * this.#classRow);
   }
 }
 
@@ -130,6 +134,8 @@ export class Work {
   readonly form: Form;
   /** Rows of a tile of statistics and of sums. */
   readonly tileRows: number;
+  /** Elements of a row of classes. */
+  readonly classRow: number;
   readonly at: Places;
   readonly clock: number;
   readonly weights: Bounded;
@@ -143,7 +149,8 @@ export class Work {
     this.p = p;
     this.form = form;
     this.tileRows = tileRows;
-    this.at = new Places(p);
+    this.classRow = classRowOf(form, p.C);
+    this.at = new Places(p, this.classRow);
     this.clock = before.state[p.clock]!;
     this.weights = unchanged(before.weights);
     this.moments = unchanged(before.moments);
@@ -156,6 +163,11 @@ export class Work {
   /** A part of a buffer as it was before. */
   was(buffer: 'weights' | 'moments' | 'memory', at: number, size: number): Numbers {
     return this.#before[buffer].subarray(at, at + size);
+  }
+
+  /** Outputs of a layer; of the last one, with the classes that are none. */
+  outputs(layer: number): number {
+    return layer > this.p.H ? this.classRow : this.p.F;
   }
 
   get flag(): boolean {

@@ -4,6 +4,7 @@ import { ceilDiv } from '../../gpu/kernel.ts';
 import type { MlpShape } from '../../nn/mlp.ts';
 import { SyntheticGradient } from '../../nn/synthetic-gradient.ts';
 import { type FusedSizes, layoutOf } from '../../reference/fused/layout.ts';
+import { classRowOf } from '../../reference/fused/work.ts';
 import type { LearningRule, SideModel } from '../rule.ts';
 import { labelContext } from '../synthetic.ts';
 import type { TrainOptions } from '../trainer.ts';
@@ -85,7 +86,9 @@ function arenaRefuses(
   // Statistics come in tiles of 8 rows at least.
   const tiles = { tiles: ceilDiv(B, 8), sumTiles: ceilDiv(B, 8) };
   const kept = { lead: Math.max(lagTeach, back * H), zSlots, slots, wSlots, vSlots, back };
-  const layout = layoutOf({ ...sizes, ...tiles, ...kept, U: C, models });
+  // As in the GPU form, which takes a little more room than the other.
+  const padded = { F: 4 * ceilDiv(sizes.F, 4), classRow: classRowOf('tiles', C) };
+  const layout = layoutOf({ ...sizes, ...padded, ...tiles, ...kept, U: C, models });
   const largest = Math.max(layout.weights.size, layout.moments.size, layout.memory.size, layout.table.size);
   const { maxStorageBufferBindingSize, maxBufferSize } = gpu.limits;
   return 4 * largest > Math.min(maxStorageBufferBindingSize, maxBufferSize)

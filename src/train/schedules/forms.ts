@@ -2,7 +2,16 @@ import type { Gpu } from '../../gpu/gpu.ts';
 import { ceilDiv } from '../../gpu/kernel.ts';
 import type { Constants } from '../../gpu/shader.ts';
 import { fusedLayers, fusedLayersCpu, fusedTop, fusedTopCpu } from '../../kernels/fused.ts';
-import { constantsOf, featuresFor, type Tiles, tilesRefuse, usualTiles } from '../../kernels/tiles.ts';
+import {
+  constantsOf,
+  featuresFor,
+  layersRefuse,
+  type Tiles,
+  tilesRefuse,
+  topRefuses,
+  usualTiles,
+} from '../../kernels/tiles.ts';
+import { classRowOf } from '../../reference/fused/work.ts';
 
 /** Which of the two forms that the fused kernels have. */
 export type FormName = 'gpu' | 'cpu';
@@ -14,16 +23,13 @@ export interface FusedForms {
   readonly layerConstants: (kind: string) => Constants;
   readonly top: typeof fusedTop;
   readonly topConstants: Constants;
+  /** Hidden units, and elements of a row of classes, with those that fill a row up. */
+  readonly hidden: number;
+  readonly classRow: number;
   /** Tiles of rows that column statistics come in, and the sums of the top hidden layer's gradients. */
   readonly tiles: number;
   readonly sumTiles: number;
 }
-
-/** Bytes of workgroup memory that fused_layers takes beside its features. */
-const SLICES = 9216 + 16;
-
-/** Bytes of workgroup memory that fused_top takes for each class, with 16 rows and 8 lanes. */
-const TOP_BYTES = 4 * 16 * (8 + 1);
 
 /** Classes that fused_top keeps in a thread's registers. */
 const MOST_CLASSES = 24;
@@ -51,6 +57,7 @@ export function formsFor(
   given?: Tiles,
 ): FusedForms {
   const { B, F, C } = sizes;
+  const hidden = 4 * ceilDiv(F, 4);
   if (formFor(gpu, C, wanted) === 'cpu') {
     const LANES = gpu.subgroupSize!;
     return {
@@ -58,6 +65,8 @@ export function formsFor(
       layerConstants: (kind) => ({ ...(given && cpuConstants(given, kind)), LANES }),
       top: fusedTopCpu,
       topConstants: { LANES },
+      hidden: F,
+      classRow: C,
       // Whoever needs sums over the batch has whole columns.
       tiles: 1,
       sumTiles: 1,
@@ -66,17 +75,20 @@ export function formsFor(
   // What was measured on one device need not fit another of its kind.
   const usual = usualTiles('gpu');
   const whole = given && { ...given, top: usesTop ? { ...usual.top, ...given.top } : undefined };
-  const tiles = whole && tilesRefuse(gpu.limits, whole, sizes) === undefined ? whole : usual;
+  const tiles =
+    whole && tilesRefuse(gpu.limits, whole, { ...sizes, F: hidden }) === undefined ? whole : usual;
   const { TILE_M } = tiles.layers as { TILE_M: number };
   const top = (tiles.top ?? usual.top) as { ROWS: number; LANES: number };
   return {
     layers: fusedLayers,
     layerConstants: (kind) => {
       const constants = constantsOf(tiles, kind);
-      return { ...constants, FEATURES: featuresFor(constants, F) };
+      return { ...constants, FEATURES: featuresFor(constants, hidden) };
     },
     top: fusedTop,
-    topConstants: { ...top, TILE_M, FEATURES: F, CLASSES: C },
+    topConstants: { ...top, TILE_M, FEATURES: hidden, CLASSES: C },
+    hidden,
+    classRow: classRowOf('tiles', C),
     tiles: ceilDiv(B, TILE_M),
     sumTiles: usesTop ? ceilDiv(B, top.ROWS) : ceilDiv(B, TILE_M),
   };
@@ -89,12 +101,14 @@ export function formsRefuse(
   usesTop: boolean,
   wanted?: FormName,
 ): string | undefined {
-  const { maxComputeWorkgroupStorageSize, maxComputeWorkgroupsPerDimension } = gpu.limits;
+  const { maxComputeWorkgroupsPerDimension } = gpu.limits;
   const cpu = formFor(gpu, C, wanted) === 'cpu';
-  const most = Math.floor((maxComputeWorkgroupStorageSize - SLICES) / 16);
-  if (!cpu && F > most) return `they cover up to ${most} hidden units on this device`;
+  const { layers, top } = usualTiles('gpu');
+  const hidden = 4 * ceilDiv(F, 4);
+  if (!cpu && layersRefuse(gpu.limits, layers, hidden) !== undefined)
+    return `they have no room for ${F} hidden units on this device`;
   if (!cpu && C > MOST_CLASSES) return `they cover up to ${MOST_CLASSES} classes`;
-  if (!cpu && usesTop && 16 * F + TOP_BYTES * C + 136 > maxComputeWorkgroupStorageSize)
+  if (!cpu && usesTop && topRefuses(gpu.limits, top!, hidden, C) !== undefined)
     return `they have no room for ${C} classes beside ${F} hidden units on this device`;
   const side = cpu ? 4 * gpu.subgroupSize! : 32;
   const tiles = H * ceilDiv(Math.max(B, I, F + C + 1), side) * ceilDiv(F, side) * 2;

@@ -65,8 +65,9 @@ export class PackedDriver implements StepDriver {
     const sizes: FusedSizes = {
       B: batchSize,
       I,
-      F,
+      F: forms.hidden,
       C,
+      classRow: forms.classRow,
       H,
       U: predictors[0]?.labelRows ? C : 0,
       capacity,

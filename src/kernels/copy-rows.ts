@@ -1,0 +1,14 @@
+import { defineKernel } from '../gpu/kernel.ts';
+import * as twin from '../reference/copy-rows.ts';
+import { linear } from './grids.ts';
+
+/** Copies a matrix between places where its rows lie closer together or further apart. */
+export const copyRows = defineKernel({
+  file: 'copy_rows',
+  params: { rows: 'u32', columns: 'u32', x_at: 'u32', x_stride: 'u32', y_at: 'u32', y_stride: 'u32' },
+  buffers: { x: 'read', y: 'read_write' },
+  grid: ({ rows, columns }, c) => linear(rows * columns, c),
+  flops: () => 0,
+  bytes: ({ rows, columns }) => 8 * rows * columns,
+  twin: (p, t) => ({ y: twin.copyRows(t.x, t.y, p) }),
+});
