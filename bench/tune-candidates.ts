@@ -43,14 +43,16 @@ export interface Choices {
 
 /**
  * Tiles to try, TILE_M x TILE_N x TILE_K and SPLIT. Small ones and more groups of threads keep a large GPU busy with a small
- * batch; large ones read less.
+ * batch; large ones read less. Long slices have fewer barriers, short ones less to hold in registers.
  */
 export const TILES: readonly Constants[] = [
   [32, 32, 32, 4],
+  [32, 32, 64, 2],
   [32, 16, 32, 4],
   [32, 16, 64, 8],
   [16, 32, 32, 4],
   [16, 32, 64, 8],
+  [16, 16, 32, 4],
   [16, 16, 64, 8],
   [16, 16, 64, 16],
   [8, 32, 64, 8],
@@ -65,11 +67,12 @@ export const TILES: readonly Constants[] = [
 /** Tiles of the top's kernel to try, ROWS and LANES. */
 export const TOPS: readonly Constants[] = [
   [8, 16],
-  [8, 32],
   [4, 32],
   [4, 64],
+  [2, 64],
+  [2, 128],
+  [16, 8],
   [16, 16],
-  [32, 8],
 ].map(([ROWS, LANES]) => ({ ROWS, LANES }) as Constants);
 
 /** Piles to try in the form for CPU drivers. */

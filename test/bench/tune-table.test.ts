@@ -119,8 +119,10 @@ describe('what a device allows', () => {
   it.each([
     [{ TILE_M: 64, TILE_N: 64, SPLIT: 2 }, '512 threads'],
     [{ TILE_M: 30 }, 'tiles are made of 4 x 4 blocks'],
-    [{ TILE_K: 30, SPLIT: 4 }, 'a slice is shared out evenly'],
-    [{ TILE_K: 4, SPLIT: 4 }, 'slices too small for the sums at the end'],
+    [{ TILE_K: 36, SPLIT: 8 }, 'a slice is shared out evenly'],
+    [{ TILE_K: 36, SPLIT: 6 }, 'the rows of a block are shared out evenly'],
+    [{ TILE_M: 16, TILE_N: 16, TILE_K: 64, SPLIT: 1 }, '8 blocks of a slice for each thread'],
+    [{ TILE_M: 64, TILE_N: 64, TILE_K: 4, SPLIT: 1 }, 'slices too small for the sums at the end'],
     [{ TILE_K: 64 }, '22544 bytes of workgroup memory'],
     [{ SPLIT: 0 }, 'a constant is missing'],
   ])('refuses %j: %s', (part, why) => {
@@ -131,7 +133,7 @@ describe('what a device allows', () => {
     const kinds = { 'grad+pull': { TILE_M: 16 } };
     expect(tilesRefuse(LEAST, { ...usual, kinds }, SIZES)).toBe('kinds that disagree on TILE_M');
     expect(tilesRefuse(LEAST, usual, { ...SIZES, B: 2e6 })).toMatch(/^\d+ workgroups$/);
-    const low = { ...usual, layers: { ...usual.layers, TILE_M: 8 } };
+    const low = { ...usual, layers: { ...usual.layers, TILE_M: 4, TILE_K: 16 } };
     expect(tilesRefuse(LEAST, low, SIZES)).toBe('sums in larger tiles than statistics');
     const top = { ROWS: 32, LANES: 16 };
     expect(tilesRefuse(LEAST, { ...usual, top }, SIZES)).toBe('512 threads');

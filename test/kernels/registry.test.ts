@@ -51,7 +51,7 @@ describe('every kernel of the registry, seed 2024', () => {
     const texts = files.map((file) => readFileSync(join(folder, file), 'utf8')).join('\n');
     const rooms = ['adam', 'batchnorm', 'bias', 'gather', 'label-rows', 'matmul', 'metrics', 'relu'];
     rooms.push('softmax-xent', 'squared-error', 'sigmoid', 'mix', 'delay', 'sgd');
-    rooms.push('peaks', 'matmul-ladder', 'overhead', 'fused');
+    rooms.push('peaks', 'matmul-ladder', 'overhead', 'copy-rows', 'fused');
     const names = new Map<unknown, string>();
     for (const room of rooms) {
       const specs: Record<string, unknown> = await import(`../../src/kernels/${room}.ts`);
