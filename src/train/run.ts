@@ -60,6 +60,9 @@ export interface RunResult {
 /** How long a chunk of steps should take: long enough to hide the host, short enough to stop and to show progress. */
 const CHUNK_SECONDS = 0.2;
 
+/** How long one may take where shorter ones would do much for nothing, and how many steps it has before that is known. */
+const LONG_CHUNK = { seconds: 2, steps: 16 };
+
 /** Chunks on their way at a time: one at work, one behind it, so that the device does not wait for the host. */
 const IN_FLIGHT = 2;
 
@@ -104,13 +107,25 @@ class Tally {
   }
 }
 
-/** Chooses how many steps the next chunk has: a power of two that takes about {@link CHUNK_SECONDS}. */
+/**
+ * Chooses how many steps the next chunk has: a power of two that takes about {@link CHUNK_SECONDS}. Where chunks have a
+ * cost of their own, they have at least so many steps, as long as those are not too slow, and leave no few behind.
+ */
 class Pace {
   #count = 1;
+  readonly #least: number;
   stepsPerSecond = 0;
 
-  next(most: number): number {
-    return Math.min(this.#count, most, CHUNK_LIMIT);
+  constructor(least: number) {
+    this.#least = least;
+  }
+
+  next(left: number): number {
+    const rate = this.stepsPerSecond;
+    const patience = rate === 0 ? LONG_CHUNK.steps : Math.floor(rate * LONG_CHUNK.seconds);
+    const least = Math.max(1, Math.min(this.#least, patience));
+    const count = Math.max(this.#count, least);
+    return Math.min(left < count + least ? left : count, CHUNK_LIMIT);
   }
 
   learn(count: number, seconds: number): void {
@@ -158,7 +173,7 @@ export async function run(trainer: Trainer, data: ResidentDataset, options: RunO
     await trainer.ready();
     await gpu.idle();
     const tally = new Tally();
-    const pace = new Pace();
+    const pace = new Pace(trainer.driver.leastSteps ?? 1);
     while (done < steps && !signal?.aborted) {
       const next = (every: number) => Math.min(steps, (Math.floor(done / every) + 1) * every);
       const until = Math.min(next(evalEvery), next(pause?.every ?? steps));

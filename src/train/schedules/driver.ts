@@ -44,6 +44,8 @@ export interface StepDriver {
   readonly staleness?: Staleness | undefined;
   /** Steps of an upload, where the results depend on how steps are cut into uploads. */
   readonly uploadSteps?: number | undefined;
+  /** Steps that an upload should have at least: what it takes to begin and to end it is little beside so many. */
+  readonly leastSteps?: number | undefined;
   /** The events that update something. */
   readonly events: readonly number[];
   /** Turns of the plan that so many steps take, submitted together. */

@@ -142,6 +142,11 @@ export class PackedDriver implements StepDriver {
     return this.#schedule.catchesUp ? this.arena.layout.sizes.capacity : undefined;
   }
 
+  /** So that a step of a wave has a quarter more ticks at most than one. */
+  get leastSteps(): number {
+    return 4 * this.#timing.drain;
+  }
+
   turns(steps: number): number {
     return Math.ceil((steps + this.#timing.drain) / this.#schedule.ticks);
   }
