@@ -44,7 +44,7 @@ export const shapeForm = (spec: KernelSpec): string => shapeNames(spec).join('x'
 
 const EXAMPLES: Params = {
   ...{ M: 256, K: 784, N: 256, B: 256, F: 256, I: 784, C: 10, n: 65536, delay: 2 },
-  ...{ rows: 256, columns: 10, x_at: 1, x_stride: 10, y_at: 1, y_stride: 12 },
+  ...{ rows: 256, columns: 10, at: 1, stride: 10, at_y: 1, stride_y: 12 },
 };
 
 /** Whether the meaning of its sizes is known, so that a kernel's buffers can be made up for them. */
@@ -125,8 +125,10 @@ export function makeContents(spec: KernelSpec, p: Params, seed: number): Record<
     const made = special[name];
     if (made) return made();
     // A matrix that begins somewhere, and whose rows may lie apart.
-    const stride = p[`${name}_stride`];
-    if (stride !== undefined) return floats(p[`${name}_at`]! + p.rows! * Math.max(stride, p.columns!));
+    if ('stride_y' in p) {
+      const [at, stride] = name === 'y' ? [p.at_y!, p.stride_y!] : [p.at!, p.stride!];
+      return floats(at + p.rows! * Math.max(stride, p.columns!));
+    }
     const n = p.n ?? (OF_FEATURES.has(name) ? p.F! : OF_SAMPLES.has(name) ? B : B * (p.I ?? wide));
     if (spec.file === 'gather_labels') return new Uint32Array(n);
     return POSITIVE.has(name) ? positive(n) : floats(n);

@@ -5,7 +5,7 @@ import { linear } from './grids.ts';
 /** Copies a matrix between places where its rows lie closer together or further apart. */
 export const copyRows = defineKernel({
   file: 'copy_rows',
-  params: { rows: 'u32', columns: 'u32', x_at: 'u32', x_stride: 'u32', y_at: 'u32', y_stride: 'u32' },
+  params: { rows: 'u32', columns: 'u32', at: 'u32', stride: 'u32', at_y: 'u32', stride_y: 'u32' },
   buffers: { x: 'read', y: 'read_write' },
   grid: ({ rows, columns }, c) => linear(rows * columns, c),
   flops: () => 0,

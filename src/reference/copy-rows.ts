@@ -4,11 +4,11 @@ import { type Bounded, exact } from './twin.ts';
 export function copyRows(
   x: ArrayLike<number>,
   y: ArrayLike<number>,
-  p: { rows: number; columns: number; x_at: number; x_stride: number; y_at: number; y_stride: number },
+  p: { rows: number; columns: number; at: number; stride: number; at_y: number; stride_y: number },
 ): Bounded {
   const out = Float64Array.from(y);
   for (let r = 0; r < p.rows; r++) {
-    for (let c = 0; c < p.columns; c++) out[p.y_at + r * p.y_stride + c] = x[p.x_at + r * p.x_stride + c]!;
+    for (let c = 0; c < p.columns; c++) out[p.at_y + r * p.stride_y + c] = x[p.at + r * p.stride + c]!;
   }
   return exact(out);
 }

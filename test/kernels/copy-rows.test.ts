@@ -17,7 +17,7 @@ it.each([
   [256, 10, 10, 12],
 ])('copy_rows: %i x %i, rows %i apart to %i apart', async (rows, columns, xStride, yStride) => {
   const random = new Random(rows * columns);
-  const params = { rows, columns, x_at: 3, x_stride: xStride, y_at: 5, y_stride: yStride };
+  const params = { rows, columns, at: 3, stride: xStride, at_y: 5, stride_y: yStride };
   const contents = { x: normals(random, 3 + rows * xStride), y: unwritten(5 + rows * yStride + 2) };
   await expectTwin(device.gpu, copyRows, params, contents);
 });
@@ -25,17 +25,17 @@ it.each([
 it('copy_rows keeps every number as it is, and what lies between and around the rows', async () => {
   // 0, -0, an infinity, the smallest normal number, the largest, one
   const x = fromBits(0, 0x80000000, 0x7f800000, 0x00800000, 0x7f7fffff, 0x3f800000);
-  const params = { rows: 2, columns: 2, x_at: 1, x_stride: 3, y_at: 2, y_stride: 4 };
+  const params = { rows: 2, columns: 2, at: 1, stride: 3, at_y: 2, stride_y: 4 };
   const { y } = await runKernel(device.gpu, copyRows, params, { x, y: unwritten(10) });
   const u = -12345;
   expect([...y]).toEqual([u, u, x[1], x[2], u, u, x[4], x[5], u, u]);
 });
 
 it('a twin with another stride is found out', async () => {
-  const params = { rows: 3, columns: 2, x_at: 0, x_stride: 2, y_at: 0, y_stride: 3 };
+  const params = { rows: 3, columns: 2, at: 0, stride: 2, at_y: 0, stride_y: 3 };
   const wrong: typeof copyRows = {
     ...copyRows,
-    twin: (p, buffers, c) => copyRows.twin({ ...p, y_stride: 2 }, buffers, c),
+    twin: (p, buffers, c) => copyRows.twin({ ...p, stride_y: 2 }, buffers, c),
   };
   const contents = { x: normals(new Random(1), 6), y: unwritten(9) };
   await expect(expectTwin(device.gpu, wrong, params, contents)).rejects.toThrow('elements of y');

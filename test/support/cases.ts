@@ -158,7 +158,7 @@ export function smallCases(seed: number): Readonly<Record<string, Case>> {
       contents: { x: z(37), clock: u32(7), ring: z(3 * 37), y: unwritten(37) },
     },
     copy_rows: {
-      params: { rows: 5, columns: 7, x_at: 3, x_stride: 9, y_at: 2, y_stride: 8 },
+      params: { rows: 5, columns: 7, at: 3, stride: 9, at_y: 2, stride_y: 8 },
       contents: { x: z(48), y: unwritten(43) },
     },
     matmul_naive: product,

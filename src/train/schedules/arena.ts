@@ -86,8 +86,8 @@ export class Arena {
       plan.dispatch(copyRows, {
         label: `arena.${way} ${tensor.label}`,
         params: {
-          ...{ rows, columns, x_at: source.at, x_stride: source.stride },
-          ...{ y_at: target.at, y_stride: target.stride },
+          ...{ rows, columns, at: source.at, stride: source.stride },
+          ...{ at_y: target.at, stride_y: target.stride },
         },
         tensors: { x: source.tensor, y: target.tensor },
         role: 'always',
