@@ -12,6 +12,8 @@ export interface FusedForms {
   readonly layers: typeof fusedLayers;
   /** Of a dispatch of a kind. */
   readonly layerConstants: (kind: string) => Constants;
+  /** The roles that a dispatch with some is compiled for, where these are the dispatches of the schedule. */
+  readonly rolesFor: (roles: number, dispatches: readonly number[]) => number;
   readonly top: typeof fusedTop;
   readonly topConstants: Constants;
   /** Tiles of rows that column statistics come in, and the sums of the top hidden layer's gradients. */
@@ -42,6 +44,17 @@ export function formFor(gpu: Gpu, classes: number, wanted: FormName | undefined)
 const cpuConstants = (tiles: Tiles, kind: string): Constants =>
   'TILE_M' in tiles.layers ? {} : constantsOf(tiles, kind);
 
+/**
+ * The most roles that some dispatch has beside these. A CPU driver takes as long to compile a role as to train for many
+ * steps, and to leave a role out makes nothing faster there: so as few pipelines as the schedule allows.
+ */
+export function widest(roles: number, dispatches: readonly number[]): number {
+  const count = (bits: number): number => (bits === 0 ? 0 : (bits & 1) + count(bits >> 1));
+  return dispatches
+    .filter((others) => (others & roles) === roles)
+    .reduce((most, others) => (count(others) > count(most) ? others : most), roles);
+}
+
 /** Chooses the form: a step's kernels agree on their tiles. */
 export function formsFor(
   gpu: Gpu,
@@ -56,8 +69,9 @@ export function formsFor(
     return {
       layers: fusedLayersCpu,
       layerConstants: (kind) => ({ ...(given && cpuConstants(given, kind)), LANES }),
+      rolesFor: widest,
       top: fusedTopCpu,
-      topConstants: { LANES },
+      topConstants: { LANES, CLASSES: 4 * ceilDiv(C, 4) },
       // Whoever needs sums over the batch has whole columns.
       tiles: 1,
       sumTiles: 1,
@@ -75,6 +89,7 @@ export function formsFor(
       const constants = constantsOf(tiles, kind);
       return { ...constants, FEATURES: featuresFor(constants, F) };
     },
+    rolesFor: (roles) => roles,
     top: fusedTop,
     topConstants: { ...top, TILE_M, FEATURES: F, CLASSES: C },
     tiles: ceilDiv(B, TILE_M),
