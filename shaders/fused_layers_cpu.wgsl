@@ -28,7 +28,10 @@ const PULL = 16u;
 // A lane has 4 rows and 4 columns of a block of C.
 const SIDE = 4u * LANES;
 const_assert LANES == 4u || LANES == 8u;
-const BOTH = LANES > 4u;
+// Whether a role's product decides in its loop where A lies, pixels or memory. Mesa's compiler takes long for a copy of the
+// product, and its code jumps over what is not to be done. SwiftShader's runs through both ways of a branch under masks, and
+// there each has a copy.
+const SHARED = LANES > 4u;
 
 struct Params {
   B: u32, I: u32, F: u32, C: u32, H: u32, U: u32, words: u32, capacity: u32,
@@ -63,10 +66,10 @@ struct Job {
 // copied wherever it goes.
 var<private> block: array<vec4<f32>, 32>;
 
-// What a lane keeps for all k: where its 4 rows of A and columns of B lie. Where A is normalised by row, with what. Where it
+// What a lane keeps for all k: where its 4 rows of A and columns of B lie, and how far it is to the next k. Where A is normalised by row, with what. Where it
 // is by k, lane i and lane 4 + i load the i-th of mean, rstd, gamma, beta: from where on, and whether it was kept there.
 struct Side {
-  a: vec4<u32>, b: vec4<u32>,
+  a: vec4<u32>, b: vec4<u32>, step_a: u32, step_b: u32,
   mean: vec4<f32>, rstd: vec4<f32>, gamma: vec4<f32>, beta: vec4<f32>, onehot: vec4<u32>,
   norm: u32, is_kept: bool,
 }
@@ -123,6 +126,9 @@ fn normalised(z: vec4<f32>, mean: vec4<f32>, rstd: vec4<f32>, gamma: vec4<f32>, 
   return select(n, vec4<f32>(), n < vec4<f32>());
 }
 
+// Whether A is normalised by row, since k runs over samples; else by k.
+fn by_row(role: u32) -> bool { return role == GRAD || role == TEACH; }
+
 // 4, which a compiler cannot know, so that it leaves a loop a loop: what it takes grows with the square of the code.
 fn four() -> u32 { return 4u * min(params.B, 1u); }
 
@@ -144,13 +150,15 @@ fn side_of(role: u32, bytes: bool, job: Job, m0: u32, lane: u32) -> Side {
   var side = Side();
   let cols = columns(job, lane);
   side.b = job.b + select(cols, cols * job.K, role == PULL);
+  side.step_b = select(job.N, 1u, role == PULL);
+  side.step_a = select(1u, params.F, by_row(role));
   let rows = vec4<u32>(m0 + 4u * lane) + vec4<u32>(0u, 1u, 2u, 3u);
-  if (role == GRAD && bytes) {
+  if (bytes && role == GRAD) {
     // The 4 rows are the bytes of a word.
     side.a = vec4<u32>(min(rows[0] / 4u, params.words - 1u));
     return side;
   }
-  if (role == GRAD || role == TEACH) {
+  if (by_row(role)) {
     let l = select(job.layer, job.layer - 1u, role == GRAD);
     let f = min(rows, vec4<u32>(params.F - 1u));
     side.a = job.a + f;
@@ -206,7 +214,7 @@ fn pair_of(role: u32, bytes: bool, job: Job, side: Side, k: u32, next: u32, lane
       subgroupBroadcast(c, 0u), subgroupBroadcast(c, 1u), subgroupBroadcast(c, 2u), subgroupBroadcast(c, 3u));
     pair.next_norm = vec4<f32>(subgroupBroadcast(d, LANES - 4u), subgroupBroadcast(d, LANES - 3u),
       subgroupBroadcast(d, LANES - 2u), subgroupBroadcast(d, LANES - 1u));
-  } else if ((role == GRAD && bytes) || role == TEACH) {
+  } else if ((bytes && role == GRAD) || role == TEACH) {
     let own = select(k, next, lane % 2u == 1u);
     var number = 0u;
     if (role == TEACH) { number = label_of(job.n, own); } else { number = sample(job.n, own) * params.words; }
@@ -222,13 +230,12 @@ fn a_at(role: u32, bytes: bool, side: Side, k: u32, norm: vec4<f32>, number: u32
     let word = pixels[number + side.a[0]];
     return params.scale * vec4<f32>((vec4<u32>(word) >> vec4<u32>(0u, 8u, 16u, 24u)) & vec4<u32>(0xffu));
   }
-  if (role == PULL) { return load(k, side.a); }
-  if (role == FORWARD || role == PREDICT) {
-    return normalised(load(k, side.a), vec4<f32>(norm[0]), vec4<f32>(norm[1]), vec4<f32>(norm[2]), vec4<f32>(norm[3]));
-  }
-  let h = normalised(load(k * params.F, side.a), side.mean, side.rstd, side.gamma, side.beta);
-  if (role == TEACH) { return select(h, vec4<f32>(1.0), side.onehot == vec4<u32>(number)); }
-  return h;
+  let a = load(k * side.step_a, side.a);
+  if (role == PULL) { return a; }
+  let rows = by_row(role);
+  let h = normalised(a, select(vec4<f32>(norm[0]), side.mean, rows), select(vec4<f32>(norm[1]), side.rstd, rows),
+    select(vec4<f32>(norm[2]), side.gamma, rows), select(vec4<f32>(norm[3]), side.beta, rows));
+  return select(h, vec4<f32>(1.0), vec4<bool>(role == TEACH) & (side.onehot == vec4<u32>(number)));
 }
 
 // Two bytes, the first and the second of a word's half, of this lane's 4 rows.
@@ -242,10 +249,9 @@ fn pixels_at(side: Side, k: u32) -> array<vec4<f32>, 2> {
 }
 
 // B[k, n] of this lane's 4 columns n.
-fn b_at(role: u32, job: Job, side: Side, k: u32) -> vec4<f32> {
-  if (role == FORWARD || role == PREDICT) { return load_weights(k * job.N, side.b); }
-  if (role == PULL) { return load_weights(k, side.b); }
-  return load(k * job.N, side.b);
+fn b_at(role: u32, side: Side, k: u32) -> vec4<f32> {
+  if (by_row(role)) { return load(k * side.step_b, side.b); }
+  return load_weights(k * side.step_b, side.b);
 }
 
 // SIDE rows of C = A B, from row m0 on, into `block`.
@@ -264,7 +270,7 @@ fn product(role: u32, bytes: bool, job: Job, m0: u32, lane: u32) {
     let next = min(k + 1u, job.K - 1u);
     var x = vec4<f32>();
     var y = vec4<f32>();
-    if (role == FORWARD && bytes) {
+    if (bytes && role == FORWARD) {
       let both = pixels_at(side, k);
       x = both[0];
       y = both[1];
@@ -274,8 +280,8 @@ fn product(role: u32, bytes: bool, job: Job, m0: u32, lane: u32) {
       y = a_at(role, bytes, side, next, pair.next_norm, pair.next_number);
     }
     y = select(vec4<f32>(), y, next > k);
-    let w = b_at(role, job, side, k);
-    let v = b_at(role, job, side, next);
+    let w = b_at(role, side, k);
+    let v = b_at(role, side, next);
     let x0 = subgroupBroadcast(x, 0u);
     let y0 = subgroupBroadcast(y, 0u);
     r0 += x0[0] * w + y0[0] * v;
@@ -362,25 +368,8 @@ fn place_of(job: Job, m0: u32, lane: u32, e: u32) -> Place {
   return Place(e / 4u, e % 4u, (m0 + e / 4u) * job.N + n, n < job.N);
 }
 
-// z and its columns' mean and 1 / sqrt(var + eps), and the running statistics; of the output layer: logits.
-fn forward(job: Job, lane: u32) {
-  let l = job.layer;
-  let to = select(at_z(l, job.batch), at_logits(job.batch), l > params.H);
-  for (var m0 = job.m0; m0 < job.m1; m0 += SIDE) {
-    if (BOTH) { product(FORWARD, l == 1u, job, m0, lane); }
-    else if (l == 1u) { product(FORWARD, true, job, m0, lane); }
-    else { product(FORWARD, false, job, m0, lane); }
-    for (var e = 0u; e < 4u * min(SIDE, job.m1 - m0); e++) {
-      let p = place_of(job, m0, lane, e);
-      if (p.is_there) {
-        var x = row_at(p.row)[p.col];
-        if (l > params.H) { x += weights[job.b + params.F * params.C + job.n0 + 4u * lane + p.col]; }
-        memory[to + p.at] = x;
-      }
-    }
-  }
-  if (l > 1u && params.merges == 1u && job.m0 == 0u && job.n0 == 0u) { keep_affine(l - 1u, job, lane); }
-  if (l > params.H) { return; }
+// The columns' mean and 1 / sqrt(var + eps) of layer l's z, which lies from `to` on, and the running statistics.
+fn take_statistics(l: u32, job: Job, to: u32, lane: u32) {
   // Each lane reads what it has written.
   for (var f = job.n0 + 4u * lane; f < min(job.n0 + 4u * lane + 4u, params.F); f++) {
     var sum = 0.0;
@@ -456,45 +445,6 @@ fn differentiate(l: u32, job: Job, dh: u32, learned: bool, lane: u32) -> bool {
   return all_finite;
 }
 
-// sg = h V + U[y] + c, and what the layer learns from it.
-fn predict(job: Job, lane: u32) {
-  let l = job.layer;
-  let sg = at_sg(l, job.batch);
-  for (var m0 = job.m0; m0 < job.m1; m0 += SIDE) {
-    product(PREDICT, false, job, m0, lane);
-    for (var e = 0u; e < 4u * min(SIDE, job.m1 - m0); e++) {
-      let p = place_of(job, m0, lane, e);
-      if (p.is_there) {
-        let column = job.b + params.F * params.F + job.n0 + 4u * lane + p.col;
-        var x = row_at(p.row)[p.col];
-        if (params.U > 0u) { x += weights[column + label_of(job.n, m0 + p.row) * params.F]; }
-        memory[sg + p.at] = x + weights[column + params.U * params.F];
-      }
-    }
-  }
-  // A layer that does not wait for the loss sees for itself whether what it learns from is finite.
-  if (!differentiate(l, job, sg, true, lane)) { atomicStore(&state[2], 1u); }
-}
-
-// The gradient by the activations below: for the layer below to learn from, or for its predictor.
-fn pull(job: Job, lane: u32) {
-  let below = job.layer - 1u;
-  let sg = at_sg(below, job.batch);
-  let to = select(at_err(below, job.batch), at_dz(below, job.batch), params.masks == 1u);
-  for (var m0 = job.m0; m0 < job.m1; m0 += SIDE) {
-    product(PULL, false, job, m0, lane);
-    for (var e = 0u; e < 4u * min(SIDE, job.m1 - m0); e++) {
-      let p = place_of(job, m0, lane, e);
-      if (p.is_there) {
-        var x = row_at(p.row)[p.col];
-        if (params.masks == 0u) { x = 2.0 * (memory[sg + p.at] - x); }
-        memory[to + p.at] = x;
-      }
-    }
-  }
-  if (params.masks == 1u) { _ = differentiate(below, job, to, false, lane); }
-}
-
 // One Adam update (Kingma and Ba 2015) of a parameter, from the sum of its gradient over the batch.
 fn adam(read: u32, write: u32, moment: u32, gradient: f32, step: vec2<f32>) {
   let g = gradient / f32(params.B);
@@ -511,23 +461,9 @@ fn step_of(event: u32, n: i32) -> vec2<f32> {
   return vec2<f32>(bitcast<f32>(table[at]), bitcast<f32>(table[at + 1u]));
 }
 
-// Adam, with `block` for the gradient, on a part of a matrix that is read, and written, and whose moments begin, `at` these places.
-fn update(job: Job, lane: u32, at: vec3<u32>, step: vec2<f32>) {
-  for (var e = 0u; e < 4u * (job.m1 - job.m0); e++) {
-    let p = place_of(job, job.m0, lane, e);
-    if (p.is_there) { adam(at.x + p.at, at.y + p.at, at.z + p.at, row_at(p.row)[p.col], step); }
-  }
-}
-
-// dW, and Adam; the workgroups of the first rows take gamma and beta along.
-fn grad(job: Job, lane: u32) {
+// Adam on gamma and beta of this lane's 4 columns, whose gradients are sums over the batch.
+fn update_affine(job: Job, lane: u32, step: vec2<f32>) {
   let l = job.layer;
-  let step = step_of(l - 1u, job.n + i32(way_back(l)));
-  if (BOTH) { product(GRAD, l == 1u, job, job.m0, lane); }
-  else if (l == 1u) { product(GRAD, true, job, job.m0, lane); }
-  else { product(GRAD, false, job, job.m0, lane); }
-  update(job, lane, vec3<u32>(at_w(l, job.version), at_w(l, job.version + 1u), at_w(l, 0u)), step);
-  if (job.m0 > 0u || l > params.H) { return; }
   let read = at_affine(l, job.version);
   let write = at_affine(l, job.version + 1u);
   let moment = at_affine(l, 0u);
@@ -538,15 +474,6 @@ fn grad(job: Job, lane: u32) {
     let i = f + select(0u, params.F, e >= 4u);
     if (f < params.F) { adam(read + i, write + i, moment + i, memory[sums + f + select(params.F, 0u, e >= 4u)], step); }
   }
-}
-
-// d[V U c], and Adam.
-fn teach(job: Job, lane: u32) {
-  let l = job.layer;
-  let at = vec3<u32>(at_model(l, job.version), at_model(l, job.version + 1u), at_model(l, 0u) - params.at_models + params.w_size);
-  let step = step_of(params.H + l, job.n + i32(params.lag_teach));
-  product(TEACH, false, job, job.m0, lane);
-  update(job, lane, at, step);
 }
 
 // Softmax, cross-entropy and their gradient for the whole batch, a row for each lane; the batch's loss and correct count.
@@ -690,36 +617,85 @@ fn run(role: u32, found: Job, lane: u32) {
     job.batch -= back;
     if (role == PULL) { job.version = job.batch - min(job.batch, back); }
   }
-  switch (role) {
-    case FORWARD: {
-      if (l > 1u) { job.a = at_z(l - 1u, job.batch); }
-      job.b = at_w(l, job.version);
-      forward(job, lane);
-    }
-    case PREDICT: {
-      if (l > params.H) {
-        softmax(job, lane);
-        return;
+  if (role == PREDICT && l > params.H) {
+    softmax(job, lane);
+    return;
+  }
+  let outputs = l > params.H;
+  let below = l - 1u;
+  let bytes = l == 1u && (role == FORWARD || role == GRAD);
+  // Where an element of C goes in `memory`; of GRAD and TEACH where in `weights` it is read and written, and its moments.
+  var to = 0u;
+  var at = vec3<u32>();
+  var step = vec2<f32>();
+  if (role == FORWARD) {
+    if (l > 1u) { job.a = at_z(below, job.batch); }
+    job.b = at_w(l, job.version);
+    to = select(at_z(l, job.batch), at_logits(job.batch), outputs);
+  }
+  if (role == PREDICT) {
+    job.a = at_z(l, job.batch);
+    job.b = at_model(l, job.batch + params.lag_predict);
+    to = at_sg(l, job.batch);
+  }
+  if (role == PULL) {
+    job.a = select(at_dz(l, job.batch), at_dlogits(job.batch), outputs);
+    job.b = at_w(l, job.version);
+    to = select(at_err(below, job.batch), at_dz(below, job.batch), params.masks == 1u);
+  }
+  if (role == GRAD) {
+    if (l > 1u) { job.a = at_z(below, job.batch); }
+    job.b = select(at_dz(l, job.batch), at_dlogits(job.batch), outputs);
+    at = vec3<u32>(at_w(l, job.version), at_w(l, job.version + 1u), at_w(l, 0u));
+    step = step_of(below, job.n + i32(way_back(l)));
+  }
+  if (role == TEACH) {
+    job.a = at_z(l, job.batch);
+    job.b = at_err(l, job.batch);
+    at = vec3<u32>(at_model(l, job.version), at_model(l, job.version + 1u), at_model(l, 0u) - params.at_models + params.w_size);
+    step = step_of(params.H + l, job.n + i32(params.lag_teach));
+  }
+
+  for (var m0 = job.m0; m0 < job.m1; m0 += SIDE) {
+    if (SHARED) { product(role, bytes, job, m0, lane); }
+    else if (bytes) { product(role, true, job, m0, lane); }
+    else { product(role, false, job, m0, lane); }
+    for (var e = 0u; e < 4u * min(SIDE, job.m1 - m0); e++) {
+      let p = place_of(job, m0, lane, e);
+      if (p.is_there) {
+        var x = row_at(p.row)[p.col];
+        let column = job.n0 + 4u * lane + p.col;
+        if (by_row(role)) {
+          // dW, or d[V U c].
+          adam(at.x + p.at, at.y + p.at, at.z + p.at, x, step);
+        } else {
+          // z; of the output layer: logits.
+          if (role == FORWARD && outputs) { x += weights[job.b + params.F * params.C + column]; }
+          // sg = h V + U[y] + c
+          if (role == PREDICT) {
+            let models = job.b + params.F * params.F + column;
+            if (params.U > 0u) { x += weights[models + label_of(job.n, m0 + p.row) * params.F]; }
+            x += weights[models + params.U * params.F];
+          }
+          // The gradient by the activations below: for the layer below to learn from, or for its predictor.
+          if (role == PULL && params.masks == 0u) { x = 2.0 * (memory[at_sg(below, job.batch) + p.at] - x); }
+          memory[to + p.at] = x;
+        }
       }
-      job.a = at_z(l, job.batch);
-      job.b = at_model(l, job.batch + params.lag_predict);
-      predict(job, lane);
     }
-    case PULL: {
-      job.a = select(at_dz(l, job.batch), at_dlogits(job.batch), l > params.H);
-      job.b = at_w(l, job.version);
-      pull(job, lane);
-    }
-    case GRAD: {
-      if (l > 1u) { job.a = at_z(l - 1u, job.batch); }
-      job.b = select(at_dz(l, job.batch), at_dlogits(job.batch), l > params.H);
-      grad(job, lane);
-    }
-    default: {
-      job.a = at_z(l, job.batch);
-      job.b = at_err(l, job.batch);
-      teach(job, lane);
-    }
+  }
+
+  if (role == FORWARD) {
+    if (l > 1u && params.merges == 1u && job.m0 == 0u && job.n0 == 0u) { keep_affine(below, job, lane); }
+    if (!outputs) { take_statistics(l, job, to, lane); }
+  }
+  // The workgroups of the first rows take gamma and beta along.
+  if (role == GRAD && job.m0 == 0u && !outputs) { update_affine(job, lane, step); }
+  if (role == PREDICT || (role == PULL && params.masks == 1u)) {
+    let learned = role == PREDICT;
+    let all_finite = differentiate(select(below, l, learned), job, to, learned, lane);
+    // A layer that does not wait for the loss sees for itself whether what it learns from is finite.
+    if (learned && !all_finite) { atomicStore(&state[2], 1u); }
   }
 }
 
