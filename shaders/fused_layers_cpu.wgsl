@@ -66,8 +66,9 @@ struct Job {
 // copied wherever it goes.
 var<private> block: array<vec4<f32>, 32>;
 
-// What a lane keeps for all k: where its 4 rows of A and columns of B lie, and how far it is to the next k. Where A is normalised by row, with what. Where it
-// is by k, lane i and lane 4 + i load the i-th of mean, rstd, gamma, beta: from where on, and whether it was kept there.
+// What a lane keeps for all k: where its 4 rows of A and columns of B lie, and how far it is to the next k. Where A is
+// normalised by row, with what. Where it is by k, lane i and lane 4 + i load the i-th of mean, rstd, gamma, beta: from where
+// on, and whether it was kept there.
 struct Side {
   a: vec4<u32>, b: vec4<u32>, step_a: u32, step_b: u32,
   mean: vec4<f32>, rstd: vec4<f32>, gamma: vec4<f32>, beta: vec4<f32>, onehot: vec4<u32>,
@@ -196,7 +197,7 @@ fn side_of(role: u32, bytes: bool, job: Job, m0: u32, lane: u32) -> Side {
   return side;
 }
 
-// This lane's one of the four numbers that feature k is normalised with.
+// This lane's one of the four numbers that feature k is normalised with: gamma and beta as they were kept, or as they are now.
 fn norm_at(side: Side, k: u32) -> f32 {
   var c = 0.0;
   if (side.is_kept) { c = memory[side.norm + k]; } else { c = weights[side.norm + k]; }
@@ -590,6 +591,7 @@ fn keep_time(tick: u32) {
   if (params.next != params.clock) { atomicStore(&state[params.next], tick + params.advance); }
 }
 
+// A job of a role, which is a constant here: what depends on it is settled when the code is compiled.
 fn run(role: u32, found: Job, lane: u32) {
   var job = found;
   let l = job.layer;
