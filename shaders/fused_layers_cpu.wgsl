@@ -64,7 +64,7 @@ struct Job {
 
 // What `product` leaves: SIDE rows of C, of which a lane has 4 columns; of 4 lanes the first 16 rows. As a value it would be
 // copied wherever it goes.
-var<private> block: array<vec4<f32>, 32>;
+var<private> rows_c: array<vec4<f32>, 32>;
 
 // What a lane keeps for all k: where its 4 rows of A and columns of B lie, and how far it is to the next k. Where A is
 // normalised by row, with what. Where it is by k, lane i and lane 4 + i load the i-th of mean, rstd, gamma, beta: from where
@@ -255,7 +255,7 @@ fn b_at(role: u32, side: Side, k: u32) -> vec4<f32> {
   return load_weights(k * side.step_b, side.b);
 }
 
-// SIDE rows of C = A B, from row m0 on, into `block`.
+// SIDE rows of C = A B, from row m0 on, into `rows_c`.
 fn product(role: u32, bytes: bool, job: Job, m0: u32, lane: u32) {
   let side = side_of(role, bytes, job, m0, lane);
   var r0 = vec4<f32>(); var r1 = vec4<f32>(); var r2 = vec4<f32>(); var r3 = vec4<f32>();
@@ -334,7 +334,7 @@ fn product(role: u32, bytes: bool, job: Job, m0: u32, lane: u32) {
       r31 += x7[3] * w + y7[3] * v;
     }
   }
-  block = array<vec4<f32>, 32>(
+  rows_c = array<vec4<f32>, 32>(
     r0, r1, r2, r3, r4, r5, r6, r7,
     r8, r9, r10, r11, r12, r13, r14, r15,
     r16, r17, r18, r19, r20, r21, r22, r23,
@@ -342,21 +342,21 @@ fn product(role: u32, bytes: bool, job: Job, m0: u32, lane: u32) {
   );
 }
 
-// Row r of `block`, chosen by the bits of r. An index would do; but Mesa makes a tree of branches of that, and what its compiler
+// Row r of `rows_c`, chosen by the bits of r. An index would do; but Mesa makes a tree of branches of that, and what its compiler
 // takes grows with the square of the branches.
 fn row_at(r: u32) -> vec4<f32> {
   let b0 = (r & 1u) != 0u;
   let b1 = (r & 2u) != 0u;
   let b2 = (r & 4u) != 0u;
   let b3 = (r & 8u) != 0u;
-  let q0 = select(select(block[0], block[1], b0), select(block[2], block[3], b0), b1);
-  let q1 = select(select(block[4], block[5], b0), select(block[6], block[7], b0), b1);
-  let q2 = select(select(block[8], block[9], b0), select(block[10], block[11], b0), b1);
-  let q3 = select(select(block[12], block[13], b0), select(block[14], block[15], b0), b1);
-  let q4 = select(select(block[16], block[17], b0), select(block[18], block[19], b0), b1);
-  let q5 = select(select(block[20], block[21], b0), select(block[22], block[23], b0), b1);
-  let q6 = select(select(block[24], block[25], b0), select(block[26], block[27], b0), b1);
-  let q7 = select(select(block[28], block[29], b0), select(block[30], block[31], b0), b1);
+  let q0 = select(select(rows_c[0], rows_c[1], b0), select(rows_c[2], rows_c[3], b0), b1);
+  let q1 = select(select(rows_c[4], rows_c[5], b0), select(rows_c[6], rows_c[7], b0), b1);
+  let q2 = select(select(rows_c[8], rows_c[9], b0), select(rows_c[10], rows_c[11], b0), b1);
+  let q3 = select(select(rows_c[12], rows_c[13], b0), select(rows_c[14], rows_c[15], b0), b1);
+  let q4 = select(select(rows_c[16], rows_c[17], b0), select(rows_c[18], rows_c[19], b0), b1);
+  let q5 = select(select(rows_c[20], rows_c[21], b0), select(rows_c[22], rows_c[23], b0), b1);
+  let q6 = select(select(rows_c[24], rows_c[25], b0), select(rows_c[26], rows_c[27], b0), b1);
+  let q7 = select(select(rows_c[28], rows_c[29], b0), select(rows_c[30], rows_c[31], b0), b1);
   let h0 = select(select(q0, q1, b2), select(q2, q3, b2), b3);
   let h1 = select(select(q4, q5, b2), select(q6, q7, b2), b3);
   return select(h0, h1, (r & 16u) != 0u);

@@ -40,8 +40,8 @@ var<private> logit: array<vec4<f32>, 32>;
 // SIDE samples' gradients by this lane's 4 features; of 4 lanes the first 16.
 var<private> dh: array<vec4<f32>, 32>;
 
-// This lane's 4 samples: their labels, log-sum-exps, and which are there.
-struct Samples { m: vec4<u32>, label: vec4<u32>, lse: vec4<f32>, is_there: vec4<bool> }
+// This lane's 4 samples: their labels, log-sum-exps, which are there, and their part in the loss and in the correct count.
+struct Samples { m: vec4<u32>, label: vec4<u32>, lse: vec4<f32>, is_there: vec4<bool>, part: vec2<f32> }
 
 fn label_of(tick: u32, r: u32) -> u32 {
   let s = table[4u + (tick + params.lead) * params.B + r];
@@ -302,8 +302,8 @@ fn pull(samples: Samples, n: u32, keep: bool) {
 
 fn total(x: vec4<f32>) -> f32 { return (x[0] + x[1]) + (x[2] + x[3]); }
 
-// This lane's 4 samples from m0 on; adds their part to the loss and to the correct count.
-fn softmax(tick: u32, m0: u32, lane: u32, part: ptr<function, vec2<f32>>) -> Samples {
+// This lane's 4 samples from m0 on.
+fn softmax(tick: u32, m0: u32, lane: u32) -> Samples {
   var samples = Samples();
   samples.m = vec4<u32>(m0 + 4u * lane) + vec4<u32>(0u, 1u, 2u, 3u);
   samples.is_there = samples.m < vec4<u32>(params.B);
@@ -326,15 +326,15 @@ fn softmax(tick: u32, m0: u32, lane: u32, part: ptr<function, vec2<f32>>) -> Sam
   }
   samples.lse = most + log(sum);
   let is_correct = samples.is_there & (best == samples.label);
-  (*part)[0] += total(select(vec4<f32>(), samples.lse - chosen, samples.is_there));
-  (*part)[1] += total(select(vec4<f32>(), vec4<f32>(1.0), is_correct));
+  samples.part[0] = total(select(vec4<f32>(), samples.lse - chosen, samples.is_there));
+  samples.part[1] = total(select(vec4<f32>(), vec4<f32>(1.0), is_correct));
   return samples;
 }
 
 // dn = dh where ReLU passed, of SIDE samples from m0 on and this lane's 4 features from n on, and their part in the sums over
 // the batch of dn and of dn xhat.
 fn mask(m0: u32, n: u32) {
-  for (var q = 0u; q < four() && n + q < params.F; q++) {
+  for (var q = 0u; q < min(4u, params.F - min(n, params.F)); q++) {
     let f = n + q;
     let mean = memory[params.norm + f];
     let rstd = memory[params.norm + params.F + f];
@@ -357,7 +357,7 @@ fn mask(m0: u32, n: u32) {
 // What remains of this lane's 4 features from n on, once all samples are done: gamma and beta are kept as the batch was
 // normalised with them, and dz = gamma rstd (dn - S1 / B - (z - mean) rstd S2 / B) takes the place of dn.
 fn finish(n: u32) {
-  for (var q = 0u; q < four() && n + q < params.F; q++) {
+  for (var q = 0u; q < min(4u, params.F - min(n, params.F)); q++) {
     let f = n + q;
     let mean = memory[params.norm + f];
     let rstd = memory[params.norm + params.F + f];
@@ -387,7 +387,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   for (var m0 = 0u; m0 < params.B; m0 += SIDE) {
     // All logits of SIDE samples: each workgroup makes them anew, for no other can tell it.
     product(m0, lane);
-    let samples = softmax(tick, m0, lane, &part);
+    let samples = softmax(tick, m0, lane);
+    part += samples.part;
     for (var n = n0; n < n1; n += SIDE) {
       pull(samples, n + 4u * lane, first && n == n0);
       mask(m0, n + 4u * lane);
