@@ -28,6 +28,10 @@ const PULL = 16u;
 // A lane has 4 rows and 4 columns of a block of C.
 const SIDE = 4u * LANES;
 const_assert LANES == 4u || LANES == 8u;
+// Whether a role's product decides in its loop where A lies, pixels or memory. Mesa's compiler takes long for a copy of the
+// product, and its code jumps over what is not to be done. SwiftShader's runs through both ways of a branch under masks, and
+// there each has a copy.
+const SHARED = LANES > 4u;
 
 struct Params {
   B: u32, I: u32, F: u32, C: u32, H: u32, U: u32, words: u32, capacity: u32,
@@ -58,17 +62,22 @@ struct Job {
   tick: u32, n: i32, batch: u32, version: u32, a: u32, b: u32,
 }
 
-// SIDE rows of C, of which a lane has 4 columns; of 4 lanes the first 16 rows.
-struct Block { row: array<vec4<f32>, 32> }
+// What `product` leaves: SIDE rows of C, of which a lane has 4 columns; of 4 lanes the first 16 rows. As a value it would be
+// copied wherever it goes.
+var<private> rows_c: array<vec4<f32>, 32>;
 
-// What a lane keeps for all k: where its 4 rows of A and columns of B lie, and what its rows of A are normalised with.
+// What a lane keeps for all k: where its 4 rows of A and columns of B lie, and how far it is to the next k. Where A is
+// normalised by row, with what. Where it is by k, lane i and lane 4 + i load the i-th of mean, rstd, gamma, beta: from where
+// on, and whether it was kept there.
 struct Side {
-  a: vec4<u32>, b: vec4<u32>,
+  a: vec4<u32>, b: vec4<u32>, step_a: u32, step_b: u32,
   mean: vec4<f32>, rstd: vec4<f32>, gamma: vec4<f32>, beta: vec4<f32>, onehot: vec4<u32>,
+  norm: u32, is_kept: bool,
 }
 
-// What a lane has for the others, of its own one of LANES neighbouring k.
-struct Chunk { norm: vec4<f32>, low: vec4<u32>, high: vec4<u32> }
+// What k and k + 1 need and all lanes share: what a feature is normalised with (mean, rstd, gamma, beta), where a sample's
+// pixels begin, or its label.
+struct Pair { norm: vec4<f32>, next_norm: vec4<f32>, number: u32, next_number: u32 }
 
 // Layers are counted from 1; H + 1 is the output layer.
 fn inputs_of(l: u32) -> u32 { return select(params.F, params.I, l == 1u); }
@@ -118,6 +127,9 @@ fn normalised(z: vec4<f32>, mean: vec4<f32>, rstd: vec4<f32>, gamma: vec4<f32>, 
   return select(n, vec4<f32>(), n < vec4<f32>());
 }
 
+// Whether A is normalised by row, since k runs over samples; else by k.
+fn by_row(role: u32) -> bool { return role == GRAD || role == TEACH; }
+
 // 4, which a compiler cannot know, so that it leaves a loop a loop: what it takes grows with the square of the code.
 fn four() -> u32 { return 4u * min(params.B, 1u); }
 
@@ -139,13 +151,15 @@ fn side_of(role: u32, bytes: bool, job: Job, m0: u32, lane: u32) -> Side {
   var side = Side();
   let cols = columns(job, lane);
   side.b = job.b + select(cols, cols * job.K, role == PULL);
+  side.step_b = select(job.N, 1u, role == PULL);
+  side.step_a = select(1u, params.F, by_row(role));
   let rows = vec4<u32>(m0 + 4u * lane) + vec4<u32>(0u, 1u, 2u, 3u);
-  if (role == GRAD && bytes) {
+  if (bytes && role == GRAD) {
     // The 4 rows are the bytes of a word.
     side.a = vec4<u32>(min(rows[0] / 4u, params.words - 1u));
     return side;
   }
-  if (role == GRAD || role == TEACH) {
+  if (by_row(role)) {
     let l = select(job.layer, job.layer - 1u, role == GRAD);
     let f = min(rows, vec4<u32>(params.F - 1u));
     side.a = job.a + f;
@@ -173,68 +187,76 @@ fn side_of(role: u32, bytes: bool, job: Job, m0: u32, lane: u32) -> Side {
   } else {
     side.a = job.a + row * job.K;
   }
+  if ((role == FORWARD && !bytes) || role == PREDICT) {
+    let source = select(job.layer, job.layer - 1u, role == FORWARD);
+    let i = lane % 4u;
+    side.is_kept = i < 2u || (role == FORWARD && params.merges == 0u);
+    let affine = at_affine(source, version_of(source, job.tick - params.lag_merge)) + (i - 2u) * params.F;
+    side.norm = select(affine, at_norm(source, job.batch) + i * params.F, side.is_kept);
+  }
   return side;
 }
 
-// What this lane has of k = k0 + lane.
-fn chunk_of(role: u32, bytes: bool, job: Job, side: Side, k0: u32, lane: u32) -> Chunk {
-  var chunk = Chunk();
-  let k = min(k0 + lane, job.K - 1u);
-  if (bytes && role == FORWARD) {
-    // Of bytes each lane has its own rows', LANES in a row.
-    let next = min(k0 / 4u + 1u, params.words - 1u);
-    for (var q = 0u; q < four(); q++) {
-      chunk.low[q] = pixels[side.a[q] + k0 / 4u];
-      if (LANES > 4u) { chunk.high[q] = pixels[side.a[q] + next]; }
-    }
-  } else if (role == FORWARD || role == PREDICT) {
-    // (mean, rstd, gamma, beta): the last two as they were kept, or as they are now.
-    let source = select(job.layer, job.layer - 1u, role == FORWARD);
-    let norm = at_norm(source, job.batch) + k;
-    let affine = at_affine(source, version_of(source, job.tick - params.lag_merge)) + k;
-    let kept = select(2u, 4u, role == FORWARD && params.merges == 0u);
-    for (var i = 0u; i < kept; i++) { chunk.norm[i] = memory[norm + i * params.F]; }
-    for (var i = kept; i < four(); i++) { chunk.norm[i] = weights[affine + (i - 2u) * params.F]; }
-  } else if (bytes && role == GRAD) {
-    chunk.low[0] = sample(job.n, k) * params.words;
-  } else if (role == TEACH) {
-    chunk.low[0] = label_of(job.n, k);
-  }
-  return chunk;
+// This lane's one of the four numbers that feature k is normalised with: gamma and beta as they were kept, or as they are now.
+fn norm_at(side: Side, k: u32) -> f32 {
+  var c = 0.0;
+  if (side.is_kept) { c = memory[side.norm + k]; } else { c = weights[side.norm + k]; }
+  return c;
 }
 
-// A[m, k0 + j] of this lane's 4 rows m.
-fn a_at(role: u32, bytes: bool, job: Job, side: Side, chunk: Chunk, k0: u32, j: u32) -> vec4<f32> {
-  let k = k0 + j;
-  if (bytes) {
-    if (role == FORWARD) {
-      let word = select(chunk.low, chunk.high, j >= 4u);
-      return params.scale * vec4<f32>((word >> vec4<u32>(8u * (j % 4u))) & vec4<u32>(0xffu));
-    }
-    let word = pixels[subgroupShuffle(chunk.low[0], j) + side.a[0]];
+// What k and `next` need. Of 8 lanes the lower half loads what is for k; 4 lanes load twice.
+fn pair_of(role: u32, bytes: bool, job: Job, side: Side, k: u32, next: u32, lane: u32) -> Pair {
+  var pair = Pair();
+  if ((role == FORWARD && !bytes) || role == PREDICT) {
+    let c = norm_at(side, select(k, next, lane >= 4u));
+    var d = c;
+    if (LANES == 4u) { d = norm_at(side, next); }
+    pair.norm = vec4<f32>(
+      subgroupBroadcast(c, 0u), subgroupBroadcast(c, 1u), subgroupBroadcast(c, 2u), subgroupBroadcast(c, 3u));
+    pair.next_norm = vec4<f32>(subgroupBroadcast(d, LANES - 4u), subgroupBroadcast(d, LANES - 3u),
+      subgroupBroadcast(d, LANES - 2u), subgroupBroadcast(d, LANES - 1u));
+  } else if ((bytes && role == GRAD) || role == TEACH) {
+    let own = select(k, next, lane % 2u == 1u);
+    var number = 0u;
+    if (role == TEACH) { number = label_of(job.n, own); } else { number = sample(job.n, own) * params.words; }
+    pair.number = subgroupBroadcast(number, 0u);
+    pair.next_number = subgroupBroadcast(number, 1u);
+  }
+  return pair;
+}
+
+// A[m, k] of this lane's 4 rows m, with what k needs.
+fn a_at(role: u32, bytes: bool, side: Side, k: u32, norm: vec4<f32>, number: u32) -> vec4<f32> {
+  if (bytes && role == GRAD) {
+    let word = pixels[number + side.a[0]];
     return params.scale * vec4<f32>((vec4<u32>(word) >> vec4<u32>(0u, 8u, 16u, 24u)) & vec4<u32>(0xffu));
   }
-  if (role == PULL) { return load(k, side.a); }
-  if (role == FORWARD || role == PREDICT) {
-    let c = subgroupShuffle(chunk.norm, j);
-    return normalised(load(k, side.a), vec4<f32>(c[0]), vec4<f32>(c[1]), vec4<f32>(c[2]), vec4<f32>(c[3]));
-  }
-  let h = normalised(load(k * params.F, side.a), side.mean, side.rstd, side.gamma, side.beta);
-  if (role == TEACH) {
-    return select(h, vec4<f32>(1.0), side.onehot == vec4<u32>(subgroupShuffle(chunk.low[0], j)));
-  }
-  return h;
+  let a = load(k * side.step_a, side.a);
+  if (role == PULL) { return a; }
+  let rows = by_row(role);
+  let h = normalised(a, select(vec4<f32>(norm[0]), side.mean, rows), select(vec4<f32>(norm[1]), side.rstd, rows),
+    select(vec4<f32>(norm[2]), side.gamma, rows), select(vec4<f32>(norm[3]), side.beta, rows));
+  return select(h, vec4<f32>(1.0), vec4<bool>(role == TEACH) & (side.onehot == vec4<u32>(number)));
+}
+
+// Two bytes, the first and the second of a word's half, of this lane's 4 rows.
+fn pixels_at(side: Side, k: u32) -> array<vec4<f32>, 2> {
+  let at = side.a + k / 4u;
+  let words = vec4<u32>(pixels[at[0]], pixels[at[1]], pixels[at[2]], pixels[at[3]]);
+  let half = select(words, words >> vec4<u32>(16u), k % 4u == 2u);
+  return array<vec4<f32>, 2>(
+    params.scale * vec4<f32>(half & vec4<u32>(0xffu)),
+    params.scale * vec4<f32>((half >> vec4<u32>(8u)) & vec4<u32>(0xffu)));
 }
 
 // B[k, n] of this lane's 4 columns n.
-fn b_at(role: u32, job: Job, side: Side, k: u32) -> vec4<f32> {
-  if (role == FORWARD || role == PREDICT) { return load_weights(k * job.N, side.b); }
-  if (role == PULL) { return load_weights(k, side.b); }
-  return load(k * job.N, side.b);
+fn b_at(role: u32, side: Side, k: u32) -> vec4<f32> {
+  if (by_row(role)) { return load(k * side.step_b, side.b); }
+  return load_weights(k * side.step_b, side.b);
 }
 
-// SIDE rows of C = A B, from row m0 on.
-fn product(role: u32, bytes: bool, job: Job, m0: u32, lane: u32) -> Block {
+// SIDE rows of C = A B, from row m0 on, into `rows_c`.
+fn product(role: u32, bytes: bool, job: Job, m0: u32, lane: u32) {
   let side = side_of(role, bytes, job, m0, lane);
   var r0 = vec4<f32>(); var r1 = vec4<f32>(); var r2 = vec4<f32>(); var r3 = vec4<f32>();
   var r4 = vec4<f32>(); var r5 = vec4<f32>(); var r6 = vec4<f32>(); var r7 = vec4<f32>();
@@ -244,74 +266,100 @@ fn product(role: u32, bytes: bool, job: Job, m0: u32, lane: u32) -> Block {
   var r20 = vec4<f32>(); var r21 = vec4<f32>(); var r22 = vec4<f32>(); var r23 = vec4<f32>();
   var r24 = vec4<f32>(); var r25 = vec4<f32>(); var r26 = vec4<f32>(); var r27 = vec4<f32>();
   var r28 = vec4<f32>(); var r29 = vec4<f32>(); var r30 = vec4<f32>(); var r31 = vec4<f32>();
-  for (var k0 = 0u; k0 < job.K; k0 += LANES) {
-    let chunk = chunk_of(role, bytes, job, side, k0, lane);
-    let steps = min(LANES, job.K - k0);
-    // C[m, n] += A[m, k] B[k, n] + A[m, k + 1] B[k + 1, n]; of an odd number the last k + 1 is 0 times k.
-    for (var j = 0u; j < steps; j += 2u) {
-      let next = min(j + 1u, steps - 1u);
-      let x = a_at(role, bytes, job, side, chunk, k0, j);
-      let y = select(vec4<f32>(), a_at(role, bytes, job, side, chunk, k0, next), next > j);
-      let w = b_at(role, job, side, k0 + j);
-      let v = b_at(role, job, side, k0 + next);
-      let x0 = subgroupBroadcast(x, 0u);
-      let y0 = subgroupBroadcast(y, 0u);
-      r0 += x0[0] * w + y0[0] * v;
-      r1 += x0[1] * w + y0[1] * v;
-      r2 += x0[2] * w + y0[2] * v;
-      r3 += x0[3] * w + y0[3] * v;
-      let x1 = subgroupBroadcast(x, 1u);
-      let y1 = subgroupBroadcast(y, 1u);
-      r4 += x1[0] * w + y1[0] * v;
-      r5 += x1[1] * w + y1[1] * v;
-      r6 += x1[2] * w + y1[2] * v;
-      r7 += x1[3] * w + y1[3] * v;
-      let x2 = subgroupBroadcast(x, 2u);
-      let y2 = subgroupBroadcast(y, 2u);
-      r8 += x2[0] * w + y2[0] * v;
-      r9 += x2[1] * w + y2[1] * v;
-      r10 += x2[2] * w + y2[2] * v;
-      r11 += x2[3] * w + y2[3] * v;
-      let x3 = subgroupBroadcast(x, 3u);
-      let y3 = subgroupBroadcast(y, 3u);
-      r12 += x3[0] * w + y3[0] * v;
-      r13 += x3[1] * w + y3[1] * v;
-      r14 += x3[2] * w + y3[2] * v;
-      r15 += x3[3] * w + y3[3] * v;
-      if (LANES > 4u) {
-        let x4 = subgroupBroadcast(x, 4u);
-        let y4 = subgroupBroadcast(y, 4u);
-        r16 += x4[0] * w + y4[0] * v;
-        r17 += x4[1] * w + y4[1] * v;
-        r18 += x4[2] * w + y4[2] * v;
-        r19 += x4[3] * w + y4[3] * v;
-        let x5 = subgroupBroadcast(x, 5u);
-        let y5 = subgroupBroadcast(y, 5u);
-        r20 += x5[0] * w + y5[0] * v;
-        r21 += x5[1] * w + y5[1] * v;
-        r22 += x5[2] * w + y5[2] * v;
-        r23 += x5[3] * w + y5[3] * v;
-        let x6 = subgroupBroadcast(x, 6u);
-        let y6 = subgroupBroadcast(y, 6u);
-        r24 += x6[0] * w + y6[0] * v;
-        r25 += x6[1] * w + y6[1] * v;
-        r26 += x6[2] * w + y6[2] * v;
-        r27 += x6[3] * w + y6[3] * v;
-        let x7 = subgroupBroadcast(x, 7u);
-        let y7 = subgroupBroadcast(y, 7u);
-        r28 += x7[0] * w + y7[0] * v;
-        r29 += x7[1] * w + y7[1] * v;
-        r30 += x7[2] * w + y7[2] * v;
-        r31 += x7[3] * w + y7[3] * v;
-      }
+  // C[m, n] += A[m, k] B[k, n] + A[m, k + 1] B[k + 1, n]; of an odd number the last k + 1 is 0 times k.
+  for (var k = 0u; k < job.K; k += 2u) {
+    let next = min(k + 1u, job.K - 1u);
+    var x = vec4<f32>();
+    var y = vec4<f32>();
+    if (bytes && role == FORWARD) {
+      let both = pixels_at(side, k);
+      x = both[0];
+      y = both[1];
+    } else {
+      let pair = pair_of(role, bytes, job, side, k, next, lane);
+      x = a_at(role, bytes, side, k, pair.norm, pair.number);
+      y = a_at(role, bytes, side, next, pair.next_norm, pair.next_number);
+    }
+    y = select(vec4<f32>(), y, next > k);
+    let w = b_at(role, side, k);
+    let v = b_at(role, side, next);
+    let x0 = subgroupBroadcast(x, 0u);
+    let y0 = subgroupBroadcast(y, 0u);
+    r0 += x0[0] * w + y0[0] * v;
+    r1 += x0[1] * w + y0[1] * v;
+    r2 += x0[2] * w + y0[2] * v;
+    r3 += x0[3] * w + y0[3] * v;
+    let x1 = subgroupBroadcast(x, 1u);
+    let y1 = subgroupBroadcast(y, 1u);
+    r4 += x1[0] * w + y1[0] * v;
+    r5 += x1[1] * w + y1[1] * v;
+    r6 += x1[2] * w + y1[2] * v;
+    r7 += x1[3] * w + y1[3] * v;
+    let x2 = subgroupBroadcast(x, 2u);
+    let y2 = subgroupBroadcast(y, 2u);
+    r8 += x2[0] * w + y2[0] * v;
+    r9 += x2[1] * w + y2[1] * v;
+    r10 += x2[2] * w + y2[2] * v;
+    r11 += x2[3] * w + y2[3] * v;
+    let x3 = subgroupBroadcast(x, 3u);
+    let y3 = subgroupBroadcast(y, 3u);
+    r12 += x3[0] * w + y3[0] * v;
+    r13 += x3[1] * w + y3[1] * v;
+    r14 += x3[2] * w + y3[2] * v;
+    r15 += x3[3] * w + y3[3] * v;
+    if (LANES > 4u) {
+      let x4 = subgroupBroadcast(x, 4u);
+      let y4 = subgroupBroadcast(y, 4u);
+      r16 += x4[0] * w + y4[0] * v;
+      r17 += x4[1] * w + y4[1] * v;
+      r18 += x4[2] * w + y4[2] * v;
+      r19 += x4[3] * w + y4[3] * v;
+      let x5 = subgroupBroadcast(x, 5u);
+      let y5 = subgroupBroadcast(y, 5u);
+      r20 += x5[0] * w + y5[0] * v;
+      r21 += x5[1] * w + y5[1] * v;
+      r22 += x5[2] * w + y5[2] * v;
+      r23 += x5[3] * w + y5[3] * v;
+      let x6 = subgroupBroadcast(x, 6u);
+      let y6 = subgroupBroadcast(y, 6u);
+      r24 += x6[0] * w + y6[0] * v;
+      r25 += x6[1] * w + y6[1] * v;
+      r26 += x6[2] * w + y6[2] * v;
+      r27 += x6[3] * w + y6[3] * v;
+      let x7 = subgroupBroadcast(x, 7u);
+      let y7 = subgroupBroadcast(y, 7u);
+      r28 += x7[0] * w + y7[0] * v;
+      r29 += x7[1] * w + y7[1] * v;
+      r30 += x7[2] * w + y7[2] * v;
+      r31 += x7[3] * w + y7[3] * v;
     }
   }
-  return Block(array<vec4<f32>, 32>(
+  rows_c = array<vec4<f32>, 32>(
     r0, r1, r2, r3, r4, r5, r6, r7,
     r8, r9, r10, r11, r12, r13, r14, r15,
     r16, r17, r18, r19, r20, r21, r22, r23,
     r24, r25, r26, r27, r28, r29, r30, r31,
-  ));
+  );
+}
+
+// Row r of `rows_c`, chosen by the bits of r. An index would do; but Mesa makes a tree of branches of that, and what its compiler
+// takes grows with the square of the branches.
+fn row_at(r: u32) -> vec4<f32> {
+  let b0 = (r & 1u) != 0u;
+  let b1 = (r & 2u) != 0u;
+  let b2 = (r & 4u) != 0u;
+  let b3 = (r & 8u) != 0u;
+  let q0 = select(select(rows_c[0], rows_c[1], b0), select(rows_c[2], rows_c[3], b0), b1);
+  let q1 = select(select(rows_c[4], rows_c[5], b0), select(rows_c[6], rows_c[7], b0), b1);
+  let q2 = select(select(rows_c[8], rows_c[9], b0), select(rows_c[10], rows_c[11], b0), b1);
+  let q3 = select(select(rows_c[12], rows_c[13], b0), select(rows_c[14], rows_c[15], b0), b1);
+  let q4 = select(select(rows_c[16], rows_c[17], b0), select(rows_c[18], rows_c[19], b0), b1);
+  let q5 = select(select(rows_c[20], rows_c[21], b0), select(rows_c[22], rows_c[23], b0), b1);
+  let q6 = select(select(rows_c[24], rows_c[25], b0), select(rows_c[26], rows_c[27], b0), b1);
+  let q7 = select(select(rows_c[28], rows_c[29], b0), select(rows_c[30], rows_c[31], b0), b1);
+  let h0 = select(select(q0, q1, b2), select(q2, q3, b2), b3);
+  let h1 = select(select(q4, q5, b2), select(q6, q7, b2), b3);
+  return select(h0, h1, (r & 16u) != 0u);
 }
 
 // Where element e of rows m0 on of this lane's columns lies in a matrix of N columns: row by row, 4 in each.
@@ -321,24 +369,8 @@ fn place_of(job: Job, m0: u32, lane: u32, e: u32) -> Place {
   return Place(e / 4u, e % 4u, (m0 + e / 4u) * job.N + n, n < job.N);
 }
 
-// z and its columns' mean and 1 / sqrt(var + eps), and the running statistics; of the output layer: logits.
-fn forward(job: Job, lane: u32) {
-  let l = job.layer;
-  let to = select(at_z(l, job.batch), at_logits(job.batch), l > params.H);
-  for (var m0 = job.m0; m0 < job.m1; m0 += SIDE) {
-    var z = Block();
-    if (l == 1u) { z = product(FORWARD, true, job, m0, lane); } else { z = product(FORWARD, false, job, m0, lane); }
-    for (var e = 0u; e < 4u * min(SIDE, job.m1 - m0); e++) {
-      let p = place_of(job, m0, lane, e);
-      if (p.is_there) {
-        var x = z.row[p.row][p.col];
-        if (l > params.H) { x += weights[job.b + params.F * params.C + job.n0 + 4u * lane + p.col]; }
-        memory[to + p.at] = x;
-      }
-    }
-  }
-  if (l > 1u && params.merges == 1u && job.m0 == 0u && job.n0 == 0u) { keep_affine(l - 1u, job, lane); }
-  if (l > params.H) { return; }
+// The columns' mean and 1 / sqrt(var + eps) of layer l's z, which lies from `to` on, and the running statistics.
+fn take_statistics(l: u32, job: Job, to: u32, lane: u32) {
   // Each lane reads what it has written.
   for (var f = job.n0 + 4u * lane; f < min(job.n0 + 4u * lane + 4u, params.F); f++) {
     var sum = 0.0;
@@ -414,45 +446,6 @@ fn differentiate(l: u32, job: Job, dh: u32, learned: bool, lane: u32) -> bool {
   return all_finite;
 }
 
-// sg = h V + U[y] + c, and what the layer learns from it.
-fn predict(job: Job, lane: u32) {
-  let l = job.layer;
-  let sg = at_sg(l, job.batch);
-  for (var m0 = job.m0; m0 < job.m1; m0 += SIDE) {
-    let product_hv = product(PREDICT, false, job, m0, lane);
-    for (var e = 0u; e < 4u * min(SIDE, job.m1 - m0); e++) {
-      let p = place_of(job, m0, lane, e);
-      if (p.is_there) {
-        let column = job.b + params.F * params.F + job.n0 + 4u * lane + p.col;
-        var x = product_hv.row[p.row][p.col];
-        if (params.U > 0u) { x += weights[column + label_of(job.n, m0 + p.row) * params.F]; }
-        memory[sg + p.at] = x + weights[column + params.U * params.F];
-      }
-    }
-  }
-  // A layer that does not wait for the loss sees for itself whether what it learns from is finite.
-  if (!differentiate(l, job, sg, true, lane)) { atomicStore(&state[2], 1u); }
-}
-
-// The gradient by the activations below: for the layer below to learn from, or for its predictor.
-fn pull(job: Job, lane: u32) {
-  let below = job.layer - 1u;
-  let sg = at_sg(below, job.batch);
-  let to = select(at_err(below, job.batch), at_dz(below, job.batch), params.masks == 1u);
-  for (var m0 = job.m0; m0 < job.m1; m0 += SIDE) {
-    let dh = product(PULL, false, job, m0, lane);
-    for (var e = 0u; e < 4u * min(SIDE, job.m1 - m0); e++) {
-      let p = place_of(job, m0, lane, e);
-      if (p.is_there) {
-        var x = dh.row[p.row][p.col];
-        if (params.masks == 0u) { x = 2.0 * (memory[sg + p.at] - x); }
-        memory[to + p.at] = x;
-      }
-    }
-  }
-  if (params.masks == 1u) { _ = differentiate(below, job, to, false, lane); }
-}
-
 // One Adam update (Kingma and Ba 2015) of a parameter, from the sum of its gradient over the batch.
 fn adam(read: u32, write: u32, moment: u32, gradient: f32, step: vec2<f32>) {
   let g = gradient / f32(params.B);
@@ -469,22 +462,9 @@ fn step_of(event: u32, n: i32) -> vec2<f32> {
   return vec2<f32>(bitcast<f32>(table[at]), bitcast<f32>(table[at + 1u]));
 }
 
-// Adam on a block of a matrix that is read, and written, and whose moments begin, `at` these places.
-fn update(job: Job, gradient: Block, lane: u32, at: vec3<u32>, step: vec2<f32>) {
-  for (var e = 0u; e < 4u * (job.m1 - job.m0); e++) {
-    let p = place_of(job, job.m0, lane, e);
-    if (p.is_there) { adam(at.x + p.at, at.y + p.at, at.z + p.at, gradient.row[p.row][p.col], step); }
-  }
-}
-
-// dW, and Adam; the workgroups of the first rows take gamma and beta along.
-fn grad(job: Job, lane: u32) {
+// Adam on gamma and beta of this lane's 4 columns, whose gradients are sums over the batch.
+fn update_affine(job: Job, lane: u32, step: vec2<f32>) {
   let l = job.layer;
-  let step = step_of(l - 1u, job.n + i32(way_back(l)));
-  var dw = Block();
-  if (l == 1u) { dw = product(GRAD, true, job, job.m0, lane); } else { dw = product(GRAD, false, job, job.m0, lane); }
-  update(job, dw, lane, vec3<u32>(at_w(l, job.version), at_w(l, job.version + 1u), at_w(l, 0u)), step);
-  if (job.m0 > 0u || l > params.H) { return; }
   let read = at_affine(l, job.version);
   let write = at_affine(l, job.version + 1u);
   let moment = at_affine(l, 0u);
@@ -495,14 +475,6 @@ fn grad(job: Job, lane: u32) {
     let i = f + select(0u, params.F, e >= 4u);
     if (f < params.F) { adam(read + i, write + i, moment + i, memory[sums + f + select(params.F, 0u, e >= 4u)], step); }
   }
-}
-
-// d[V U c], and Adam.
-fn teach(job: Job, lane: u32) {
-  let l = job.layer;
-  let at = vec3<u32>(at_model(l, job.version), at_model(l, job.version + 1u), at_model(l, 0u) - params.at_models + params.w_size);
-  let step = step_of(params.H + l, job.n + i32(params.lag_teach));
-  update(job, product(TEACH, false, job, job.m0, lane), lane, at, step);
 }
 
 // Softmax, cross-entropy and their gradient for the whole batch, a row for each lane; the batch's loss and correct count.
@@ -619,6 +591,7 @@ fn keep_time(tick: u32) {
   if (params.next != params.clock) { atomicStore(&state[params.next], tick + params.advance); }
 }
 
+// A job of a role, which is a constant here: what depends on it is settled when the code is compiled.
 fn run(role: u32, found: Job, lane: u32) {
   var job = found;
   let l = job.layer;
@@ -646,36 +619,85 @@ fn run(role: u32, found: Job, lane: u32) {
     job.batch -= back;
     if (role == PULL) { job.version = job.batch - min(job.batch, back); }
   }
-  switch (role) {
-    case FORWARD: {
-      if (l > 1u) { job.a = at_z(l - 1u, job.batch); }
-      job.b = at_w(l, job.version);
-      forward(job, lane);
-    }
-    case PREDICT: {
-      if (l > params.H) {
-        softmax(job, lane);
-        return;
+  if (role == PREDICT && l > params.H) {
+    softmax(job, lane);
+    return;
+  }
+  let outputs = l > params.H;
+  let below = l - 1u;
+  let bytes = l == 1u && (role == FORWARD || role == GRAD);
+  // Where an element of C goes in `memory`; of GRAD and TEACH where in `weights` it is read and written, and its moments.
+  var to = 0u;
+  var at = vec3<u32>();
+  var step = vec2<f32>();
+  if (role == FORWARD) {
+    if (l > 1u) { job.a = at_z(below, job.batch); }
+    job.b = at_w(l, job.version);
+    to = select(at_z(l, job.batch), at_logits(job.batch), outputs);
+  }
+  if (role == PREDICT) {
+    job.a = at_z(l, job.batch);
+    job.b = at_model(l, job.batch + params.lag_predict);
+    to = at_sg(l, job.batch);
+  }
+  if (role == PULL) {
+    job.a = select(at_dz(l, job.batch), at_dlogits(job.batch), outputs);
+    job.b = at_w(l, job.version);
+    to = select(at_err(below, job.batch), at_dz(below, job.batch), params.masks == 1u);
+  }
+  if (role == GRAD) {
+    if (l > 1u) { job.a = at_z(below, job.batch); }
+    job.b = select(at_dz(l, job.batch), at_dlogits(job.batch), outputs);
+    at = vec3<u32>(at_w(l, job.version), at_w(l, job.version + 1u), at_w(l, 0u));
+    step = step_of(below, job.n + i32(way_back(l)));
+  }
+  if (role == TEACH) {
+    job.a = at_z(l, job.batch);
+    job.b = at_err(l, job.batch);
+    at = vec3<u32>(at_model(l, job.version), at_model(l, job.version + 1u), at_model(l, 0u) - params.at_models + params.w_size);
+    step = step_of(params.H + l, job.n + i32(params.lag_teach));
+  }
+
+  for (var m0 = job.m0; m0 < job.m1; m0 += SIDE) {
+    if (SHARED) { product(role, bytes, job, m0, lane); }
+    else if (bytes) { product(role, true, job, m0, lane); }
+    else { product(role, false, job, m0, lane); }
+    for (var e = 0u; e < 4u * min(SIDE, job.m1 - m0); e++) {
+      let p = place_of(job, m0, lane, e);
+      if (p.is_there) {
+        var x = row_at(p.row)[p.col];
+        let column = job.n0 + 4u * lane + p.col;
+        if (by_row(role)) {
+          // dW, or d[V U c].
+          adam(at.x + p.at, at.y + p.at, at.z + p.at, x, step);
+        } else {
+          // z; of the output layer: logits.
+          if (role == FORWARD && outputs) { x += weights[job.b + params.F * params.C + column]; }
+          // sg = h V + U[y] + c
+          if (role == PREDICT) {
+            let models = job.b + params.F * params.F + column;
+            if (params.U > 0u) { x += weights[models + label_of(job.n, m0 + p.row) * params.F]; }
+            x += weights[models + params.U * params.F];
+          }
+          // The gradient by the activations below: for the layer below to learn from, or for its predictor.
+          if (role == PULL && params.masks == 0u) { x = 2.0 * (memory[at_sg(below, job.batch) + p.at] - x); }
+          memory[to + p.at] = x;
+        }
       }
-      job.a = at_z(l, job.batch);
-      job.b = at_model(l, job.batch + params.lag_predict);
-      predict(job, lane);
     }
-    case PULL: {
-      job.a = select(at_dz(l, job.batch), at_dlogits(job.batch), l > params.H);
-      job.b = at_w(l, job.version);
-      pull(job, lane);
-    }
-    case GRAD: {
-      if (l > 1u) { job.a = at_z(l - 1u, job.batch); }
-      job.b = select(at_dz(l, job.batch), at_dlogits(job.batch), l > params.H);
-      grad(job, lane);
-    }
-    default: {
-      job.a = at_z(l, job.batch);
-      job.b = at_err(l, job.batch);
-      teach(job, lane);
-    }
+  }
+
+  if (role == FORWARD) {
+    if (l > 1u && params.merges == 1u && job.m0 == 0u && job.n0 == 0u) { keep_affine(below, job, lane); }
+    if (!outputs) { take_statistics(l, job, to, lane); }
+  }
+  // The workgroups of the first rows take gamma and beta along.
+  if (role == GRAD && job.m0 == 0u && !outputs) { update_affine(job, lane, step); }
+  if (role == PREDICT || (role == PULL && params.masks == 1u)) {
+    let learned = role == PREDICT;
+    let all_finite = differentiate(select(below, l, learned), job, to, learned, lane);
+    // A layer that does not wait for the loss sees for itself whether what it learns from is finite.
+    if (learned && !all_finite) { atomicStore(&state[2], 1u); }
   }
 }
 

@@ -218,10 +218,10 @@ export const fusedTop: KernelSpec<TopParams, TopBuffers> = defineKernel({
   twin: topTwins.fusedTop,
 });
 
-/** The same for drivers that run on the processor: each workgroup has SIDE features, and the whole batch. */
+/** The same for drivers that run on the processor: each workgroup has COLUMNS features, and the whole batch. */
 export const fusedTopCpu: typeof fusedTop = {
   ...fusedTop,
   file: 'fused_top_cpu',
-  grid: ({ F }, { LANES }) => [ceilDiv(F, 4 * LANES!), 1],
+  grid: ({ F }, { COLUMNS }) => [ceilDiv(F, COLUMNS!), 1],
   twin: topTwins.fusedTopCpu,
 };

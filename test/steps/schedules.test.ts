@@ -179,11 +179,9 @@ describe('what fused kernels do not cover', () => {
     expect(await because(options, rule)).toBe(expected);
   });
 
-  test('the best is the last that a rule has, but for a driver on which that is slower', async () => {
-    const slow = device.gpu.isCpu && device.gpu.subgroupSize === 4;
-    const layered = 'layered: the fused kernels are slower than the layered ones on this driver';
-    expect(await because({ schedule: 'best' }, 'bp')).toBe(slow ? layered : 'fused: undefined');
-    expect(await because({ schedule: 'best' }, 'cdni')).toBe(slow ? layered : 'wave: undefined');
+  test('the best is the last that a rule has', async () => {
+    expect(await because({ schedule: 'best' }, 'bp')).toBe('fused: undefined');
+    expect(await because({ schedule: 'best' }, 'cdni')).toBe('wave: undefined');
   });
 
   test('too many hidden units for the memory of a workgroup', async () => {

@@ -91,8 +91,8 @@ export const compilesSlowly = (gpu: Gpu): boolean => gpu.isCpu && gpu.info.origi
 
 /**
  * A dispatch for as few pipelines as will do, since compiling takes far longer than running. All five roles go into one; but
- * Mesa's compiler for the processor takes a minute for that, so there they come in the sets of the wave, and a dispatch
- * that has roles of several sets is run in parts.
+ * what Mesa's compiler for the processor takes grows faster than the roles, so there they come in the sets of the wave, and a
+ * dispatch that has roles of several sets is run in parts.
  */
 export function compiled(gpu: Gpu, form: FusedForm, { params, roles }: FusedDispatch): Compiled[] {
   const { forward, teach, predict, grad, pull } = ROLE;

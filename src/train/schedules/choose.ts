@@ -34,9 +34,6 @@ export interface ChoiceOf {
   readonly capacity: number;
 }
 
-/** Lanes of a subgroup on SwiftShader, where the layered kernels are faster: bench/results/swiftshader.json, suite step. */
-const SLOW_LANES = 4;
-
 /** The schedules that a rule has beside the layered one, fastest last. */
 function packedOf(rule: LearningRule, stages: 1 | 3): Partial<Record<ScheduleName, PackedSchedule>> {
   if (rule.name === 'bp') return { fused: fusedBackprop };
@@ -105,9 +102,6 @@ export function chooseSchedule(of: ChoiceOf): Choice {
   const found = asked === 'wave' && packed.wave ? 'wave' : packed.fused ? 'fused' : undefined;
   const layered = { schedule: 'layered' } as const;
   if (!found) return wish === 'best' ? layered : { ...layered, because: `${rule.name} has no fused kernels` };
-  if (wish === 'best' && of.gpu.isCpu && of.gpu.subgroupSize === SLOW_LANES) {
-    return { ...layered, because: 'the fused kernels are slower than the layered ones on this driver' };
-  }
   const why = refusal(of, packed[found]!);
   if (why) return { ...layered, because: `of the fused kernels: ${why}` };
   return {

@@ -21,6 +21,8 @@ export interface FusedForms {
   readonly layers: typeof fusedLayers;
   /** Of a dispatch of a kind. */
   readonly layerConstants: (kind: string) => Constants;
+  /** The roles that a dispatch with some is compiled for, where these are the dispatches of the schedule. */
+  readonly rolesFor: (roles: number, dispatches: readonly number[]) => number;
   readonly top: typeof fusedTop;
   readonly topConstants: Constants;
   /** Hidden units, and elements of a row of classes, with those that fill a row up. */
@@ -48,6 +50,17 @@ export function formFor(gpu: Gpu, classes: number, wanted: FormName | undefined)
 const cpuConstants = (tiles: Tiles, kind: string): Constants =>
   'TILE_M' in tiles.layers ? {} : constantsOf(tiles, kind);
 
+/**
+ * The most roles that some dispatch has beside these. A CPU driver takes as long to compile a role as to train for many
+ * steps, and to leave a role out makes nothing faster there: so as few pipelines as the schedule allows.
+ */
+export function widest(roles: number, dispatches: readonly number[]): number {
+  const count = (bits: number): number => (bits === 0 ? 0 : (bits & 1) + count(bits >> 1));
+  return dispatches
+    .filter((others) => (others & roles) === roles)
+    .reduce((most, others) => (count(others) > count(most) ? others : most), roles);
+}
+
 /** Chooses the form: a step's kernels agree on their tiles. */
 export function formsFor(
   gpu: Gpu,
@@ -63,8 +76,9 @@ export function formsFor(
     return {
       layers: fusedLayersCpu,
       layerConstants: (kind) => ({ ...(given && cpuConstants(given, kind)), LANES }),
+      rolesFor: widest,
       top: fusedTopCpu,
-      topConstants: { LANES },
+      topConstants: { LANES, CLASSES: 4 * ceilDiv(C, 4) },
       hidden: F,
       classRow: C,
       // Whoever needs sums over the batch has whole columns.
@@ -85,6 +99,7 @@ export function formsFor(
       const constants = constantsOf(tiles, kind);
       return { ...constants, FEATURES: featuresFor(constants, hidden) };
     },
+    rolesFor: (roles) => roles,
     top: fusedTop,
     topConstants: { ...top, TILE_M, FEATURES: hidden, CLASSES: C },
     hidden,

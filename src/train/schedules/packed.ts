@@ -42,6 +42,12 @@ export interface PackedSchedule {
   record(recorder: Recorder): void;
 }
 
+/** A dispatch's roles and their layers, those without any left out. */
+const rolesOf = (spans: Spans): (readonly [Role, readonly [first: number, last: number]])[] =>
+  (Object.entries(spans) as [Role, readonly [number, number]][]).filter(([, [first, last]]) => first <= last);
+
+const bitsOf = (spans: Spans): number => rolesOf(spans).reduce((bits, [role]) => bits | ROLE[role], 0);
+
 /** Steps by fused kernels, which work on an arena of a few large buffers. */
 export class PackedDriver implements StepDriver {
   readonly plan: Plan;
@@ -98,14 +104,13 @@ export class PackedDriver implements StepDriver {
       words: Math.ceil(I / 4),
       scale: data.scale,
     };
+    const all: number[] = [];
+    schedule.record({ H, layers: (_, spans) => all.push(bitsOf(spans)), top: () => {} });
     schedule.record({
       H,
       layers: (label, spans, extras) => {
         const params = { ...base, ...extraParams(extras, sizes.sumTiles) };
-        let roles = 0;
-        for (const [role, [first, last]] of Object.entries(spans) as [Role, readonly [number, number]][]) {
-          if (last < first) continue;
-          roles |= ROLE[role];
+        for (const [role, [first, last]] of rolesOf(spans)) {
           params[`${role}_from`] = first;
           params[`${role}_layers`] = last - first + 1;
         }
@@ -113,7 +118,7 @@ export class PackedDriver implements StepDriver {
           label,
           params,
           tensors,
-          constants: { ...forms.layerConstants(kindOf(spans)), ROLES: roles },
+          constants: { ...forms.layerConstants(kindOf(spans)), ROLES: forms.rolesFor(bitsOf(spans), all) },
           role: 'always',
         });
       },
