@@ -80,8 +80,9 @@ struct Job {
   tick: u32, steps: u32, first: u32, n: i32, batch: u32, version: u32, a: u32, b: u32, z: u32,
 }
 
-// A 4 x 4 block of A or B as it comes from memory: four rows of quads, of pixels four words, and pre-activations.
-struct Fetched { x: mat4x4<f32>, z: mat4x4<f32>, words: vec4<u32> }
+// A 4 x 4 block of A or B as it comes from memory: four rows of quads, and pre-activations; words of pixels or of labels, and
+// how far to shift those.
+struct Fetched { x: mat4x4<f32>, z: mat4x4<f32>, words: vec4<u32>, shifts: vec4<u32> }
 
 // A quad of columns' mean and squared distances from it, over `count` rows.
 struct Stats { count: f32, mean: vec4<f32>, squares: vec4<f32> }
@@ -131,32 +132,21 @@ fn pixels_of(word: u32) -> vec4<f32> {
   return params.scale * vec4<f32>((vec4<u32>(word) >> vec4<u32>(0u, 8u, 16u, 24u)) & vec4<u32>(0xffu));
 }
 
-// The quad of `memory`, or of `weights`, that begins at element `at`; zeros if it is not there, without a branch.
-fn memory_quad(at: u32, is_there: bool) -> vec4<f32> {
-  return select(vec4<f32>(), memory[select(0u, at / 4u, is_there)], is_there);
-}
-fn weights_quad(at: u32, is_there: bool) -> vec4<f32> {
-  return select(vec4<f32>(), weights[select(0u, at / 4u, is_there)], is_there);
-}
-
-// Four quads, one below the other, at (row, column) of a matrix of so many rows and columns; zeros outside.
+// Four quads, one below the other, at (row, column) of a matrix of so many rows and columns; outside it copies of its edge,
+// so that nothing has to be done with what is loaded before it is used.
 fn memory_block(at: u32, row: u32, column: u32, rows: u32, columns: u32) -> mat4x4<f32> {
-  let first = at + row * columns + column;
-  let inside = column < columns;
-  return mat4x4<f32>(
-    memory_quad(first, inside && row < rows),
-    memory_quad(first + columns, inside && row + 1u < rows),
-    memory_quad(first + 2u * columns, inside && row + 2u < rows),
-    memory_quad(first + 3u * columns, inside && row + 3u < rows));
+  let first = (at + min(column, columns - 4u)) / 4u;
+  let down = columns / 4u;
+  let last = rows - 1u;
+  return mat4x4<f32>(memory[first + min(row, last) * down], memory[first + min(row + 1u, last) * down],
+    memory[first + min(row + 2u, last) * down], memory[first + min(row + 3u, last) * down]);
 }
 fn weights_block(at: u32, row: u32, column: u32, rows: u32, columns: u32) -> mat4x4<f32> {
-  let first = at + row * columns + column;
-  let inside = column < columns;
-  return mat4x4<f32>(
-    weights_quad(first, inside && row < rows),
-    weights_quad(first + columns, inside && row + 1u < rows),
-    weights_quad(first + 2u * columns, inside && row + 2u < rows),
-    weights_quad(first + 3u * columns, inside && row + 3u < rows));
+  let first = (at + min(column, columns - 4u)) / 4u;
+  let down = columns / 4u;
+  let last = rows - 1u;
+  return mat4x4<f32>(weights[first + min(row, last) * down], weights[first + min(row + 1u, last) * down],
+    weights[first + min(row + 2u, last) * down], weights[first + min(row + 3u, last) * down]);
 }
 
 // h = max(gamma (z - mean) rstd + beta, 0), with c = (mean, rstd, gamma, beta). A NaN goes through, as max might not let it.
@@ -187,37 +177,46 @@ fn merged(s: Stats, tile: u32, mean: vec4<f32>, squares: vec4<f32>) -> Stats {
 fn merge_stats(l: u32, batch: u32, version: u32, f: u32, keep: bool) -> mat4x4<f32> {
   let at = (at_stats(l, batch) + f) / 4u;
   let row = params.F / 4u;
+  let affine = (at_affine(l, version) + f) / 4u;
+  let running = (params.at_running + (l - 1u) * 2u * params.F + f) / 4u;
+  let gamma = weights[affine];
+  let beta = weights[affine + row];
+  var moving = mat2x4<f32>();
+  if (keep) { moving = mat2x4<f32>(weights[running], weights[running + row]); }
   var s = Stats();
-  for (var t = 0u; t < params.tiles; t += 4u) {
-    // The loads of four tiles are under way together, those past the last one again of the last.
-    let t1 = min(t + 1u, params.tiles - 1u);
-    let t2 = min(t + 2u, params.tiles - 1u);
-    let t3 = min(t + 3u, params.tiles - 1u);
-    let mean0 = memory[at + 2u * t * row];   let squares0 = memory[at + (2u * t + 1u) * row];
-    let mean1 = memory[at + 2u * t1 * row];  let squares1 = memory[at + (2u * t1 + 1u) * row];
-    let mean2 = memory[at + 2u * t2 * row];  let squares2 = memory[at + (2u * t2 + 1u) * row];
-    let mean3 = memory[at + 2u * t3 * row];  let squares3 = memory[at + (2u * t3 + 1u) * row];
-    s = merged(s, t, mean0, squares0);
-    s = merged(s, t + 1u, mean1, squares1);
-    s = merged(s, t + 2u, mean2, squares2);
-    s = merged(s, t + 3u, mean3, squares3);
+  let last = params.tiles - 1u;
+  for (var t = 0u; t < params.tiles; t += 8u) {
+    // The loads of eight tiles are under way together, those past the last one again of the last.
+    let p0 = at + 2u * t * row;
+    let p1 = at + 2u * min(t + 1u, last) * row;
+    let p2 = at + 2u * min(t + 2u, last) * row;
+    let p3 = at + 2u * min(t + 3u, last) * row;
+    let p4 = at + 2u * min(t + 4u, last) * row;
+    let p5 = at + 2u * min(t + 5u, last) * row;
+    let p6 = at + 2u * min(t + 6u, last) * row;
+    let p7 = at + 2u * min(t + 7u, last) * row;
+    let m0 = memory[p0];  let q0 = memory[p0 + row];  let m1 = memory[p1];  let q1 = memory[p1 + row];
+    let m2 = memory[p2];  let q2 = memory[p2 + row];  let m3 = memory[p3];  let q3 = memory[p3 + row];
+    let m4 = memory[p4];  let q4 = memory[p4 + row];  let m5 = memory[p5];  let q5 = memory[p5 + row];
+    let m6 = memory[p6];  let q6 = memory[p6 + row];  let m7 = memory[p7];  let q7 = memory[p7 + row];
+    s = merged(merged(merged(merged(s, t, m0, q0), t + 1u, m1, q1), t + 2u, m2, q2), t + 3u, m3, q3);
+    s = merged(merged(merged(merged(s, t + 4u, m4, q4), t + 5u, m5, q5), t + 6u, m6, q6), t + 7u, m7, q7);
   }
   let rstd = 1.0 / sqrt(s.squares / s.count + params.eps);
-  let affine = (at_affine(l, version) + f) / 4u;
-  let c = mat4x4<f32>(s.mean, rstd, weights[affine], weights[affine + row]);
   if (keep) {
     let norm = (at_norm(l, batch) + f) / 4u;
-    memory[norm] = c[0];
-    memory[norm + row] = c[1];
-    memory[norm + 2u * row] = c[2];
-    memory[norm + 3u * row] = c[3];
+    memory[norm] = s.mean;
+    memory[norm + row] = rstd;
+    memory[norm + 2u * row] = gamma;
+    memory[norm + 3u * row] = beta;
     // Moving averages for evaluation; the variance unbiased.
-    let running = (params.at_running + (l - 1u) * 2u * params.F + f) / 4u;
-    weights[running] += params.momentum * (s.mean - weights[running]);
     let unbiased = s.squares / max(s.count - 1.0, 1.0);
-    weights[running + row] += params.momentum * (unbiased - weights[running + row]);
+    weights[running] = moving[0] + params.momentum * (s.mean - moving[0]);
+    weights[running + row] = moving[1] + params.momentum * (unbiased - moving[1]);
+    // Here, too: where a compiler takes ReLU's select for a max, a NaN would not come through to the loss.
+    if (!all_finite(s.squares)) { atomicStore(&state[2], 1u); }
   }
-  return c;
+  return mat4x4<f32>(s.mean, rstd, gamma, beta);
 }
 
 // S1 and S2 of four features: the sums over the batch of dn and of dn xhat, the gradients of beta and of gamma.
@@ -244,10 +243,9 @@ fn merge_sums(l: u32, batch: u32, f: u32) -> mat2x4<f32> {
   return total;
 }
 
-// What `pulled` needs of four features.
-fn pull_coef(l: u32, batch: u32, f: u32) -> mat4x4<f32> {
+// What `pulled` needs of four features, from their S1 and S2.
+fn pull_coef(l: u32, batch: u32, f: u32, sums: mat2x4<f32>) -> mat4x4<f32> {
   let c = norm_of(l, batch, f);
-  let sums = merge_sums(l, batch, f);
   return mat4x4<f32>(c[0], c[2] * c[1], sums[0] / f32(params.B), c[1] * (sums[1] / f32(params.B)));
 }
 
@@ -280,7 +278,7 @@ fn prepare(role: u32, job: Job, index: u32) {
   if (role == PULL && l <= params.H) {
     for (var k = 4u * index; k < FEATURES; k += 4u * THREADS) {
       var c = mat4x4<f32>();
-      if (k < params.F) { c = pull_coef(l, job.batch, k); }
+      if (k < params.F) { c = pull_coef(l, job.batch, k, merge_sums(l, job.batch, k)); }
       put_coef(k, c);
     }
   }
@@ -293,7 +291,12 @@ fn prepare(role: u32, job: Job, index: u32) {
       if (i < TILE_M) {
         if (role == GRAD && l > 1u && m < params.F) { c = norm_of(l - 1u, job.batch, m); }
         if (role == TEACH && m < params.F) { c = norm_of(l, job.batch, m); }
-      } else if (role == GRAD && l <= params.H && n < params.F) { c = pull_coef(l, job.batch, n); }
+      } else if (role == GRAD && l <= params.H && n < params.F) {
+        let sums = merge_sums(l, job.batch, n);
+        c = pull_coef(l, job.batch, n, sums);
+        // They are the gradients of beta and gamma as well, which the tiles of the first rows update.
+        if (job.m0 == 0u) { update_affine(job, n, sums); }
+      }
       put_coef(i, c);
     }
   }
@@ -301,13 +304,20 @@ fn prepare(role: u32, job: Job, index: u32) {
 
 fn has_pixels(role: u32, job: Job) -> bool { return (role == FORWARD || role == GRAD) && job.layer == 1u; }
 
-// The four samples of block i of pixels: where their words begin.
+// Whether a block of A has rows behind the features: the output layer's bias; the label rows and the bias.
+fn has_others(role: u32, job: Job, m: u32) -> bool {
+  return ((role == GRAD && job.layer > params.H) || role == TEACH) && m >= params.F;
+}
+
+// The four samples of block i of A, where it is made of pixels or labels.
 fn samples_of(role: u32, job: Job, i: u32, k0: u32) -> vec4<u32> {
-  if (!has_pixels(role, job) || i >= BLOCKS_A) { return vec4<u32>(); }
-  // Of FORWARD samples are rows, of GRAD they are summed over; those past the last are copies of it.
-  let r = select(job.m0 + 4u * (i % QUADS_M), k0 + 4u * (i / QUADS_M), role == GRAD);
+  if (i >= BLOCKS_A) { return vec4<u32>(); }
+  let m = job.m0 + 4u * (i % QUADS_M);
+  if (!has_pixels(role, job) && !(role == TEACH && has_others(role, job, m))) { return vec4<u32>(); }
+  // Of FORWARD samples are rows, of the others they are summed over; those past the last are copies of it.
+  let r = select(k0 + 4u * (i / QUADS_M), m, role == FORWARD);
   let last = params.B - 1u;
-  return params.words * vec4<u32>(sample(job.n, min(r, last)), sample(job.n, min(r + 1u, last)),
+  return vec4<u32>(sample(job.n, min(r, last)), sample(job.n, min(r + 1u, last)),
     sample(job.n, min(r + 2u, last)), sample(job.n, min(r + 3u, last)));
 }
 
@@ -318,11 +328,15 @@ fn fetch(role: u32, job: Job, i: u32, k0: u32, samples: vec4<u32>) -> Fetched {
     let k = k0 + 4u * (i / QUADS_M);
     let m = job.m0 + 4u * (i % QUADS_M);
     if (has_pixels(role, job)) {
-      let word = min(select(k, m, role == GRAD) / 4u, params.words - 1u);
-      f.words = vec4<u32>(pixels[samples[0] + word], pixels[samples[1] + word],
-        pixels[samples[2] + word], pixels[samples[3] + word]);
+      let at = samples * params.words + min(select(k, m, role == GRAD) / 4u, params.words - 1u);
+      f.words = vec4<u32>(pixels[at[0]], pixels[at[1]], pixels[at[2]], pixels[at[3]]);
     } else if (role == GRAD || role == TEACH) {
       f.x = memory_block(job.a, k, m, params.B, params.F);
+      if (role == TEACH && has_others(role, job, m)) {
+        let at = samples / 4u;
+        f.words = vec4<u32>(labels[at[0]], labels[at[1]], labels[at[2]], labels[at[3]]);
+        f.shifts = 8u * (samples % 4u);
+      }
     } else {
       f.x = memory_block(job.a, m, k, params.B, job.K);
       if (role == PULL && job.layer <= params.H) { f.z = memory_block(job.z, m, k, params.B, job.K); }
@@ -340,7 +354,7 @@ fn fetch(role: u32, job: Job, i: u32, k0: u32, samples: vec4<u32>) -> Fetched {
   return f;
 }
 
-// Row m of [h 1]^T, or of [h onehot(y) 1]^T, behind the features: the output layer's bias; the label rows and the bias.
+// Row m of [h 1]^T, or of [h onehot(y) 1]^T, behind the features, for a sample of this label.
 fn beyond(role: u32, m: u32, label: u32) -> f32 {
   if (role == TEACH && m < params.F + params.U) { return select(0.0, 1.0, label == m - params.F); }
   return 1.0;
@@ -366,12 +380,11 @@ fn put(role: u32, job: Job, i: u32, k0: u32, f: Fetched) {
     }
     // What is summed over runs along the rows of z and dn; of h^T it is the rows themselves.
     if (role == GRAD || role == TEACH) {
-      if (m >= params.F && !has_pixels(role, job)) {
+      if (has_others(role, job, m)) {
+        let y = (f.words >> f.shifts) & vec4<u32>(0xffu);
         for (var r = 0u; r < 4u; r++) {
-          var label = 0u;
-          if (role == TEACH) { label = label_of(job.n, min(k + r, params.B - 1u)); }
-          quads[r] = vec4<f32>(beyond(role, m, label), beyond(role, m + 1u, label), beyond(role, m + 2u, label),
-            beyond(role, m + 3u, label));
+          quads[r] = vec4<f32>(beyond(role, m, y[r]), beyond(role, m + 1u, y[r]), beyond(role, m + 2u, y[r]),
+            beyond(role, m + 3u, y[r]));
         }
       }
     } else { quads = transpose(quads); }
@@ -387,12 +400,12 @@ fn put(role: u32, job: Job, i: u32, k0: u32, f: Fetched) {
     if (role == PULL) { quads = transpose(f.x); }
     if (role == GRAD && job.layer <= params.H) {
       let c = coef_at(TILE_M + 4u * (j % QUADS_N));
-      // Samples past the last have no gradient; what A has there does not matter.
-      quads = mat4x4<f32>(select(vec4<f32>(), pulled(f.x[0], f.z[0], c), k < job.K),
-        select(vec4<f32>(), pulled(f.x[1], f.z[1], c), k + 1u < job.K),
-        select(vec4<f32>(), pulled(f.x[2], f.z[2], c), k + 2u < job.K),
-        select(vec4<f32>(), pulled(f.x[3], f.z[3], c), k + 3u < job.K));
+      quads = mat4x4<f32>(pulled(f.x[0], f.z[0], c), pulled(f.x[1], f.z[1], c), pulled(f.x[2], f.z[2], c),
+        pulled(f.x[3], f.z[3], c));
     }
+    // What is summed over ends here; what A has there does not matter, as it is a copy of its edge.
+    quads = mat4x4<f32>(select(vec4<f32>(), quads[0], k < job.K), select(vec4<f32>(), quads[1], k + 1u < job.K),
+      select(vec4<f32>(), quads[2], k + 2u < job.K), select(vec4<f32>(), quads[3], k + 3u < job.K));
     let at = SLICE_B + 4u * (j / QUADS_N) * STRIDE_N + j % QUADS_N;
     slices[at] = quads[0];
     slices[at + STRIDE_N] = quads[1];
@@ -411,7 +424,7 @@ fn product(role: u32, job: Job, thread: vec3<u32>, index: u32) -> mat4x4<f32> {
     let i = index + s * THREADS;
     samples[s] = samples_of(role, job, i, 0u);
     held[s] = fetch(role, job, i, 0u, samples[s]);
-    if (role == GRAD) { samples[s] = samples_of(role, job, i, TILE_K); }
+    if (role == GRAD || role == TEACH) { samples[s] = samples_of(role, job, i, TILE_K); }
   }
   prepare(role, job, index);
   workgroupBarrier();
@@ -422,15 +435,16 @@ fn product(role: u32, job: Job, thread: vec3<u32>, index: u32) -> mat4x4<f32> {
   for (var k0 = 0u; k0 < job.K; k0 += TILE_K) {
     for (var s = 0u; s < LOADS; s++) { put(role, job, index + s * THREADS, k0, held[s]); }
     workgroupBarrier();  // the slices are complete
-    // The next ones are under way meanwhile, and of GRAD the numbers of the samples after them.
+    // The next ones are under way meanwhile, and the numbers of the samples after them, where those are summed over.
     if (k0 + TILE_K < job.K) {
       for (var s = 0u; s < LOADS; s++) {
         let i = index + s * THREADS;
         held[s] = fetch(role, job, i, k0 + TILE_K, samples[s]);
-        if (role == GRAD) { samples[s] = samples_of(role, job, i, k0 + 2u * TILE_K); }
+        if (role == GRAD || role == TEACH) { samples[s] = samples_of(role, job, i, k0 + 2u * TILE_K); }
       }
     }
-    for (var k = thread.z; k < TILE_K; k += SPLIT) {
+    for (var i = 0u; i < TILE_K / SPLIT; i++) {
+      let k = i * SPLIT + thread.z;
       let x = slices[k * STRIDE_M + thread.y];
       let w = slices[SLICE_B + k * STRIDE_N + thread.x];
       sum0 += x[0] * w;
@@ -447,9 +461,10 @@ fn product(role: u32, job: Job, thread: vec3<u32>, index: u32) -> mat4x4<f32> {
   for (var r = 0u; r < 4u; r++) { slices[(4u * thread.z + r) * TEAM + lane] = sums[r]; }
   workgroupBarrier();
   var total = mat4x4<f32>();
-  for (var r = 0u; r < ROWS; r++) {
-    let row = min(ROWS * thread.z + r, 3u);
-    for (var g = 0u; g < SPLIT; g++) { total[r] += slices[(4u * g + row) * TEAM + lane]; }
+  if (finishes(thread)) {
+    for (var r = 0u; r < ROWS; r++) {
+      for (var g = 0u; g < SPLIT; g++) { total[r] += slices[(4u * g + ROWS * thread.z + r) * TEAM + lane]; }
+    }
   }
   workgroupBarrier();
   return total;
@@ -459,22 +474,36 @@ fn product(role: u32, job: Job, thread: vec3<u32>, index: u32) -> mat4x4<f32> {
 fn finishes(thread: vec3<u32>) -> bool { return thread.z < GROUPS; }
 fn row_of(job: Job, thread: vec3<u32>) -> u32 { return job.m0 + 4u * thread.y + ROWS * thread.z; }
 
-// Two sums of four columns over the rows of the tile, from what each thread has of the rows that it finishes.
-fn column_totals(mine: mat2x4<f32>, thread: vec3<u32>) -> mat2x4<f32> {
-  let rows = QUADS_M * GROUPS;
+// One or two sums of four columns over the rows of the tile, from what each thread has of the rows that it finishes. A few
+// threads add up, from the top down, and tell the others.
+fn column_totals(count: u32, mine: mat2x4<f32>, thread: vec3<u32>) -> mat2x4<f32> {
+  const rows = QUADS_M * GROUPS;
   if (finishes(thread)) {
     let at = (thread.y * GROUPS + thread.z) * QUADS_N + thread.x;
     slices[at] = mine[0];
-    slices[rows * QUADS_N + at] = mine[1];
+    if (count > 1u) { slices[rows * QUADS_N + at] = mine[1]; }
   }
   workgroupBarrier();
-  var total = mat2x4<f32>();
-  for (var y = 0u; y < rows; y++) {
-    let at = y * QUADS_N + thread.x;
-    total += mat2x4<f32>(slices[at], slices[rows * QUADS_N + at]);
+  for (var i = thread.y; thread.z == 0u && i < count; i += QUADS_M) {
+    var total = vec4<f32>();
+    for (var y = 0u; y < rows; y++) { total += slices[(i * rows + y) * QUADS_N + thread.x]; }
+    slices[i * rows * QUADS_N + thread.x] = total;
   }
   workgroupBarrier();
-  return total;
+  var totals = mat2x4<f32>();
+  totals[0] = slices[thread.x];
+  if (count > 1u) { totals[1] = slices[rows * QUADS_N + thread.x]; }
+  workgroupBarrier();
+  return totals;
+}
+
+// This thread's rows of a (B, F) matrix in `memory`, all under way together; past the edge copies of it.
+fn own_rows(at: u32, m: u32, n: u32) -> mat4x4<f32> {
+  var x = mat4x4<f32>();
+  for (var r = 0u; r < ROWS; r++) {
+    x[r] = memory[(at + min(m + r, params.B - 1u) * params.F + min(n, params.F - 4u)) / 4u];
+  }
+  return x;
 }
 
 // From each element of dh (or sg): dn where ReLU passed, and the tile's columns' sums of dn and of dn xhat.
@@ -483,31 +512,32 @@ fn mask_and_sum(role: u32, l: u32, job: Job, dh: mat4x4<f32>, thread: vec3<u32>)
   let n = job.n0 + 4u * thread.x;
   var sums = mat2x4<f32>();
   if (finishes(thread) && n < params.F) {
+    let z = own_rows(at_z(l, job.batch), m, n);
     var c = mat4x4<f32>();
     if (role == PREDICT) { c = coef_at(n); } else { c = norm_of(l, job.batch, n); }
     for (var r = 0u; r < ROWS; r++) {
       if (m + r < params.B) {
-        let i = (m + r) * params.F + n;
-        let xhat = (memory[(at_z(l, job.batch) + i) / 4u] - c[0]) * c[1];
+        let xhat = (z[r] - c[0]) * c[1];
         let dn = select(vec4<f32>(), dh[r], c[2] * xhat + c[3] > vec4<f32>());
-        memory[(at_dn(l, job.batch) + i) / 4u] = dn;
+        memory[(at_dn(l, job.batch) + (m + r) * params.F + n) / 4u] = dn;
         sums += mat2x4<f32>(dn, dn * xhat);
       }
     }
   }
-  sums = column_totals(sums, thread);
+  sums = column_totals(2u, sums, thread);
   if (thread.y == 0u && thread.z == 0u && n < params.F) {
     let tile = (at_sums(l, job.batch) + (job.m0 / TILE_M) * 2u * params.F + n) / 4u;
     memory[tile] = sums[0];
     memory[tile + params.F / 4u] = sums[1];
     // A layer that does not wait for the loss sees for itself whether what it learns from is finite.
-    let all_finite = finite(sums[1][0]) && finite(sums[1][1]) && finite(sums[1][2]) && finite(sums[1][3]);
-    if (role == PREDICT && !all_finite) { atomicStore(&state[2], 1u); }
+    if (role == PREDICT && !all_finite(sums[1])) { atomicStore(&state[2], 1u); }
   }
 }
 
-// By the exponent's bits: comparisons with a NaN may be folded away.
-fn finite(x: f32) -> bool { return (bitcast<u32>(x) & 0x7f800000u) != 0x7f800000u; }
+// By the exponents' bits: comparisons with a NaN may be folded away.
+fn all_finite(x: vec4<f32>) -> bool {
+  return all((bitcast<vec4<u32>>(x) & vec4<u32>(0x7f800000u)) != vec4<u32>(0x7f800000u));
+}
 
 // z and its columns' mean and squared distances from it over the rows of this tile; of the output layer: logits.
 fn finish_forward(job: Job, z: mat4x4<f32>, thread: vec3<u32>) {
@@ -531,7 +561,7 @@ fn finish_forward(job: Job, z: mat4x4<f32>, thread: vec3<u32>) {
       memory[(at_z(l, job.batch) + (m + r) * params.F + n) / 4u] = z[r];
     }
   }
-  let mean = column_totals(mat2x4<f32>(sum, vec4<f32>()), thread)[0] / f32(min(TILE_M, params.B - job.m0));
+  let mean = column_totals(1u, mat2x4<f32>(sum, vec4<f32>()), thread)[0] / f32(min(TILE_M, params.B - job.m0));
   var squares = vec4<f32>();
   for (var r = 0u; r < ROWS; r++) {
     if (inside && m + r < params.B) {
@@ -539,7 +569,7 @@ fn finish_forward(job: Job, z: mat4x4<f32>, thread: vec3<u32>) {
       squares += d * d;
     }
   }
-  squares = column_totals(mat2x4<f32>(squares, vec4<f32>()), thread)[0];
+  squares = column_totals(1u, mat2x4<f32>(squares, vec4<f32>()), thread)[0];
   if (inside && thread.y == 0u && thread.z == 0u) {
     let tile = (at_stats(l, job.batch) + (job.m0 / TILE_M) * 2u * params.F + n) / 4u;
     memory[tile] = mean;
@@ -547,16 +577,26 @@ fn finish_forward(job: Job, z: mat4x4<f32>, thread: vec3<u32>) {
   }
 }
 
+// The labels of this thread's rows; past the edge copies of the last.
+fn own_labels(job: Job, thread: vec3<u32>) -> vec4<u32> {
+  var y = vec4<u32>();
+  for (var r = 0u; r < ROWS; r++) { y[r] = label_of(job.n, min(row_of(job, thread) + r, params.B - 1u)); }
+  return y;
+}
+
 // sg = h V + U[y] + c, and what the layer learns from it.
-fn finish_predict(job: Job, product_hv: mat4x4<f32>, thread: vec3<u32>) {
+fn finish_predict(job: Job, product_hv: mat4x4<f32>, y: vec4<u32>, thread: vec3<u32>) {
   let m = row_of(job, thread);
   let n = job.n0 + 4u * thread.x;
+  let column = job.b + min(n, params.F - 4u);
+  let bias = weights[(column + (params.F + params.U) * params.F) / 4u];
   var sg = product_hv;
+  if (params.U > 0u) {
+    for (var r = 0u; r < ROWS; r++) { sg[r] += weights[(column + (params.F + y[r]) * params.F) / 4u]; }
+  }
   for (var r = 0u; r < ROWS; r++) {
+    sg[r] += bias;
     if (finishes(thread) && n < params.F && m + r < params.B) {
-      let row = params.F + label_of(job.n, m + r);
-      if (params.U > 0u) { sg[r] += weights[(job.b + row * params.F + n) / 4u]; }
-      sg[r] += weights[(job.b + (params.F + params.U) * params.F + n) / 4u];
       memory[(at_sg(job.layer, job.batch) + (m + r) * params.F + n) / 4u] = sg[r];
     }
   }
@@ -572,23 +612,31 @@ fn finish_pull(job: Job, dh: mat4x4<f32>, thread: vec3<u32>) {
   }
   let m = row_of(job, thread);
   let n = job.n0 + 4u * thread.x;
+  let sg = own_rows(at_sg(below, job.batch), m, n);
   for (var r = 0u; r < ROWS; r++) {
     if (finishes(thread) && n < params.F && m + r < params.B) {
-      let i = (m + r) * params.F + n;
-      memory[(at_err(below, job.batch) + i) / 4u] = 2.0 * (memory[(at_sg(below, job.batch) + i) / 4u] - dh[r]);
+      memory[(at_err(below, job.batch) + (m + r) * params.F + n) / 4u] = 2.0 * (sg[r] - dh[r]);
     }
   }
 }
 
-// One Adam update (Kingma and Ba 2015) of four parameters, from the sums of their gradients over the batch.
-fn adam(read: u32, write: u32, moment: u32, gradient: vec4<f32>, step: vec2<f32>) {
+// Adam (Kingma and Ba 2015) of four parameters: what m, v and the parameter were, and are then.
+struct Adam { m: vec4<f32>, v: vec4<f32>, p: vec4<f32> }
+
+fn adam_at(read: u32, moment: u32) -> Adam {
+  return Adam(moments[moment / 4u], moments[(params.at_v + moment) / 4u], weights[read / 4u]);
+}
+// One update, from the sums of the gradients over the batch.
+fn adam(was: Adam, gradient: vec4<f32>, step: vec2<f32>) -> Adam {
   let g = gradient / f32(params.B);
-  let at_v = (params.at_v + moment) / 4u;
-  let m = params.beta1 * moments[moment / 4u] + (1.0 - params.beta1) * g;
-  let v = params.beta2 * moments[at_v] + (1.0 - params.beta2) * g * g;
-  moments[moment / 4u] = m;
-  moments[at_v] = v;
-  weights[write / 4u] = weights[read / 4u] - step.x * m / (sqrt(v) + step.y);
+  let m = params.beta1 * was.m + (1.0 - params.beta1) * g;
+  let v = params.beta2 * was.v + (1.0 - params.beta2) * g * g;
+  return Adam(m, v, was.p - step.x * m / (sqrt(v) + step.y));
+}
+fn put_adam(write: u32, moment: u32, now: Adam) {
+  moments[moment / 4u] = now.m;
+  moments[(params.at_v + moment) / 4u] = now.v;
+  weights[write / 4u] = now.p;
 }
 
 // Step size and epsilon of an update in this batch's step.
@@ -597,36 +645,47 @@ fn step_of(event: u32, n: i32) -> vec2<f32> {
   return vec2<f32>(bitcast<f32>(table[at]), bitcast<f32>(table[at + 1u]));
 }
 
-// dW, and Adam; the workgroups of the first rows take gamma and beta along.
-fn finish_grad(job: Job, dw: mat4x4<f32>, thread: vec3<u32>, index: u32) {
+// gamma and beta of four features, from S1 and S2.
+fn update_affine(job: Job, f: u32, sums: mat2x4<f32>) {
   let l = job.layer;
   let step = step_of(l - 1u, job.n + i32(way_back(l)));
-  let read = at_w(l, job.version);
-  let write = at_w(l, job.version + 1u);
-  let moment = at_w(l, 0u);
-  update(job, dw, thread, vec3<u32>(read, write, moment), step);
-  if (job.m0 == 0u && l <= params.H) {
-    let from_affine = at_affine(l, job.version);
-    let to_affine = at_affine(l, job.version + 1u);
-    for (var f = job.n0 + 4u * index; f < min(job.n0 + TILE_N, params.F); f += 4u * THREADS) {
-      let sums = merge_sums(l, job.batch, f);
-      adam(from_affine + f, to_affine + f, at_affine(l, 0u) + f, sums[1], step);
-      let beta = params.F + f;
-      adam(from_affine + beta, to_affine + beta, at_affine(l, 0u) + beta, sums[0], step);
-    }
-  }
+  let read = at_affine(l, job.version) + f;
+  let write = at_affine(l, job.version + 1u) + f;
+  let moment = at_affine(l, 0u) + f;
+  let gamma = adam_at(read, moment);
+  let beta = adam_at(read + params.F, moment + params.F);
+  put_adam(write, moment, adam(gamma, sums[1], step));
+  put_adam(write + params.F, moment + params.F, adam(beta, sums[0], step));
 }
 
-// Adam on this thread's elements of a matrix that is read, and written, and whose moments begin, `at` these places.
+// Adam on this thread's elements of a matrix that is read, and written, and whose moments begin, `at` these places. All
+// loads come before the first store: behind one that might have changed what they read, they would wait for it.
 fn update(job: Job, gradient: mat4x4<f32>, thread: vec3<u32>, at: vec3<u32>, step: vec2<f32>) {
   let m = row_of(job, thread);
   let n = job.n0 + 4u * thread.x;
+  if (!finishes(thread) || n >= job.N) { return; }
+  var was: array<Adam, ROWS>;
   for (var r = 0u; r < ROWS; r++) {
-    if (finishes(thread) && n < job.N && m + r < job.M) {
-      let i = (m + r) * job.N + n;
-      adam(at.x + i, at.y + i, at.z + i, gradient[r], step);
-    }
+    let i = min(m + r, job.M - 1u) * job.N + n;
+    was[r] = adam_at(at.x + i, at.z + i);
   }
+  for (var r = 0u; r < ROWS; r++) {
+    let i = (m + r) * job.N + n;
+    if (m + r < job.M) { put_adam(at.y + i, at.z + i, adam(was[r], gradient[r], step)); }
+  }
+}
+
+// The sum of what all threads have: in pairs, then pairs of pairs, always the same ones.
+fn workgroup_total(mine: vec2<f32>, index: u32) -> vec2<f32> {
+  slices[index] = vec4<f32>(mine, 0.0, 0.0);
+  workgroupBarrier();
+  for (var apart = 1u; apart < THREADS; apart *= 2u) {
+    if (index % (2u * apart) == 0u && index + apart < THREADS) { slices[index] += slices[index + apart]; }
+    workgroupBarrier();
+  }
+  let total = slices[0].xy;
+  workgroupBarrier();
+  return total;
 }
 
 // Softmax, cross-entropy and their gradient for the whole batch, by one workgroup; the batch's loss and correct count.
@@ -637,40 +696,39 @@ fn softmax(job: Job, index: u32) {
     let row = (at_logits(job.batch) + m * class_row()) / 4u;
     let to = (at_dlogits(job.batch) + m * class_row()) / 4u;
     let label = label_of(job.n, m);
-    var best = 0u;
+    let quads = class_row() / 4u;
     // The largest logit is taken out first, so that exp never overflows.
+    var best = 0u;
     var most = memory[row][0];
-    for (var c = 1u; c < params.C; c++) {
-      let logit = memory[row + c / 4u][c % 4u];
-      if (logit > most) {
-        best = c;
-        most = logit;
+    for (var q = 0u; q < quads; q++) {
+      let logits = memory[row + q];
+      for (var j = 0u; j < 4u; j++) {
+        if (4u * q + j < params.C && logits[j] > most) {
+          best = 4u * q + j;
+          most = logits[j];
+        }
       }
     }
     var sum = 0.0;
-    for (var c = 0u; c < params.C; c++) { sum += exp(memory[row + c / 4u][c % 4u] - most); }
+    for (var q = 0u; q < quads; q++) {
+      let some = select(vec4<f32>(), exp(memory[row + q] - most), classes_of(q) < vec4<u32>(params.C));
+      sum += (some[0] + some[1]) + (some[2] + some[3]);
+    }
     let lse = most + log(sum);
     loss += lse - memory[row + label / 4u][label % 4u];
     correct += select(0.0, 1.0, best == label);
-    for (var c = 0u; c < class_row(); c += 4u) {
-      let classes = vec4<u32>(c) + vec4<u32>(0u, 1u, 2u, 3u);
-      let d = exp(memory[row + c / 4u] - lse) - select(vec4<f32>(), vec4<f32>(1.0), classes == vec4<u32>(label));
-      memory[to + c / 4u] = select(vec4<f32>(), d, classes < vec4<u32>(params.C));
+    for (var q = 0u; q < quads; q++) {
+      let d = exp(memory[row + q] - lse) - select(vec4<f32>(), vec4<f32>(1.0), classes_of(q) == vec4<u32>(label));
+      memory[to + q] = select(vec4<f32>(), d, classes_of(q) < vec4<u32>(params.C));
     }
   }
-  slices[index] = vec4<f32>(loss, correct, 0.0, 0.0);
-  workgroupBarrier();
-  // In pairs, then pairs of pairs: as many times as it takes.
-  for (var apart = 1u; apart < THREADS; apart *= 2u) {
-    if (index % (2u * apart) == 0u && index + apart < THREADS) { slices[index] += slices[index + apart]; }
-    workgroupBarrier();
-  }
+  let total = workgroup_total(vec2<f32>(loss, correct), index);
   if (index != 0u) { return; }
-  let total = slices[0];
-  if (!finite(total.x)) { atomicStore(&state[2], 1u); }
+  if (!all_finite(vec4<f32>(total.x))) { atomicStore(&state[2], 1u); }
   atomicStore(&state[4u + u32(job.n)], bitcast<u32>(total.x / f32(params.B)));
   atomicStore(&state[4u + params.capacity + u32(job.n)], u32(total.y));
 }
+fn classes_of(q: u32) -> vec4<u32> { return vec4<u32>(4u * q) + vec4<u32>(0u, 1u, 2u, 3u); }
 
 // Steps that layer l's gradient takes back to it, where every layer waits for the true one.
 fn way_back(l: u32) -> u32 { return params.back * (params.H + 1u - l); }
@@ -705,47 +763,49 @@ fn shape_of(role: u32, l: u32) -> vec3<u32> {
 }
 
 // Which role, layer and tile this workgroup has.
-fn job_of(group: u32, clock: vec4<u32>) -> Job {
+fn job_of(group: u32) -> Job {
   var job = Job();
-  job.tick = clock[0];
-  job.steps = clock[2];
-  job.first = clock[3];
   var rest = group;
   for (var role = FORWARD; role <= PULL; role *= 2u) {
     if ((ROLES & role) == 0u) { continue; }
     let span = span_of(role);
-    for (var l = span.x; l < span.x + span.y; l++) {
+    let end = span.x + span.y;
+    var l = span.x;
+    while (l < end) {
       let shape = shape_of(role, l);
       let across = (shape.z + TILE_N - 1u) / TILE_N;
       let count = across * ((shape.x + TILE_M - 1u) / TILE_M);
-      if (rest < count) {
+      // The hidden layers above the first are alike.
+      let alike = select(1u, min(end, params.H + 1u) - l, l > 1u && l <= params.H);
+      if (rest < count * alike) {
+        let tile = rest % count;
         job.role = role;
-        job.layer = l;
-        job.m0 = rest / across * TILE_M;
-        job.n0 = rest % across * TILE_N;
+        job.layer = l + rest / count;
+        job.m0 = tile / across * TILE_M;
+        job.n0 = tile % across * TILE_N;
         job.M = shape.x;
         job.K = shape.y;
         job.N = shape.z;
         return job;
       }
-      rest -= count;
+      rest -= count * alike;
+      l += alike;
     }
   }
   return job;
 }
 
-// Counts the tick, and at the end of a step that leaves its loss in tiles adds them up.
-fn keep_time(tick: u32) {
-  if (params.loss_tiles > 0u) {
-    var total = vec2<f32>();
-    for (var t = 0u; t < params.loss_tiles; t++) {
-      let at = params.at_loss + 2u * t;
-      total += vec2<f32>(memory[at / 4u][at % 4u], memory[(at + 1u) / 4u][(at + 1u) % 4u]);
-    }
-    atomicStore(&state[4u + tick], bitcast<u32>(total.x / f32(params.B)));
-    atomicStore(&state[4u + params.capacity + tick], u32(total.y));
+// Adds up the losses of a step that has left them in tiles. Of one workgroup, by all its threads.
+fn sum_losses(tick: u32, index: u32) {
+  var mine = vec2<f32>();
+  for (var t = index; t < params.loss_tiles; t += THREADS) {
+    let quad = memory[(params.at_loss + 2u * t) / 4u];
+    mine += select(quad.xy, quad.zw, t % 2u == 1u);
   }
-  if (params.next != params.clock) { atomicStore(&state[params.next], tick + params.advance); }
+  let total = workgroup_total(mine, index);
+  if (index != 0u) { return; }
+  atomicStore(&state[4u + tick], bitcast<u32>(total.x / f32(params.B)));
+  atomicStore(&state[4u + params.capacity + tick], u32(total.y));
 }
 
 fn run(role: u32, found: Job, thread: vec3<u32>, index: u32) {
@@ -804,12 +864,17 @@ fn run(role: u32, found: Job, thread: vec3<u32>, index: u32) {
     }
   }
   if (role == TEACH && job.version < params.lag_teach) { return; }
+  var y = vec4<u32>();
+  if (role == PREDICT) { y = own_labels(job, thread); }
   let c = product(role, job, thread, index);
   switch (role) {
     case FORWARD: { finish_forward(job, c, thread); }
-    case PREDICT: { finish_predict(job, c, thread); }
+    case PREDICT: { finish_predict(job, c, y, thread); }
     case PULL: { finish_pull(job, c, thread); }
-    case GRAD: { finish_grad(job, c, thread, index); }
+    case GRAD: {
+      let at = vec3<u32>(at_w(l, job.version), at_w(l, job.version + 1u), at_w(l, 0u));
+      update(job, c, thread, at, step_of(l - 1u, job.n + i32(way_back(l))));
+    }
     default: {
       let read = at_model(l, job.version);
       let moment = at_model(l, 0u) - params.at_models + params.w_size;
@@ -826,13 +891,19 @@ fn main(
   @builtin(local_invocation_index) index: u32,
 ) {
   // The tick, the flag (once something was not finite everything stays as it is), and the upload's steps and first step.
+  var job = job_of(group.x);
   if (index == 0u) {
     shared_clock = vec4<u32>(atomicLoad(&state[params.clock]), atomicLoad(&state[2]), table[0], table[1]);
   }
   let clock = workgroupUniformLoad(&shared_clock);
   if (clock[1] != 0u) { return; }
-  if (group.x == 0u && index == 0u) { keep_time(clock[0]); }
-  let job = job_of(group.x, clock);
+  if (group.x == 0u) {
+    if (index == 0u && params.next != params.clock) { atomicStore(&state[params.next], clock[0] + params.advance); }
+    if (params.loss_tiles > 0u) { sum_losses(clock[0], index); }
+  }
+  job.tick = clock[0];
+  job.steps = clock[2];
+  job.first = clock[3];
   // One copy of the code for each role that this pipeline has, so that nothing of a role is decided in the inner loops.
   switch (job.role) {
     case FORWARD: { if ((ROLES & FORWARD) != 0u) { run(FORWARD, job, thread, index); } }

@@ -38,6 +38,7 @@ var<workgroup> h: array<f32, ROWS * STRIDE>;
 var<workgroup> partial: array<f32, PARTS * PAIRS>;                   // logits, each summed over a part of the features
 var<workgroup> logits: array<f32, PAIRS>;
 var<workgroup> dlogits: array<f32, PAIRS>;
+var<workgroup> row_label: array<u32, ROWS>;
 var<workgroup> row_loss: array<vec2<f32>, ROWS>;                     // loss, and 1 where classified correctly
 var<workgroup> clock: vec2<u32>;
 
@@ -47,8 +48,16 @@ fn label_of(tick: u32, r: u32) -> u32 {
   return (labels[s / 4u] >> (8u * (s % 4u))) & 0xffu;
 }
 
+// By the exponent's bits: comparisons with a NaN may be folded away.
+fn finite(x: f32) -> bool { return (bitcast<u32>(x) & 0x7f800000u) != 0x7f800000u; }
+
 // Merges the tiles' means and squared distances (Chan, Golub and LeVeque 1983), lowest rows first, into the batch's.
 fn merge_stats(f: u32, keep: bool) -> vec4<f32> {
+  let running = params.running + f;
+  let gamma = weights[params.affine + f];
+  let beta = weights[params.affine + params.F + f];
+  var moving = vec2<f32>();
+  if (keep) { moving = vec2<f32>(weights[running], weights[running + params.F]); }
   var count = 0.0;
   var mean = 0.0;
   var squares = 0.0;
@@ -72,15 +81,15 @@ fn merge_stats(f: u32, keep: bool) -> vec4<f32> {
       }
     }
   }
-  let rstd = 1.0 / sqrt(squares / count + params.eps);
-  let c = vec4<f32>(mean, rstd, weights[params.affine + f], weights[params.affine + params.F + f]);
+  let c = vec4<f32>(mean, 1.0 / sqrt(squares / count + params.eps), gamma, beta);
   if (keep) {
     for (var i = 0u; i < 4u; i++) { memory[params.norm + i * params.F + f] = c[i]; }
     // Moving averages for evaluation; the variance unbiased.
-    let running = params.running + f;
-    weights[running] += params.momentum * (mean - weights[running]);
     let unbiased = squares / max(count - 1.0, 1.0);
-    weights[running + params.F] += params.momentum * (unbiased - weights[running + params.F]);
+    weights[running] = moving.x + params.momentum * (mean - moving.x);
+    weights[running + params.F] = moving.y + params.momentum * (unbiased - moving.y);
+    // Here, too: where a compiler takes ReLU's select for a max, a NaN would not come through to the loss.
+    if (!finite(squares)) { atomicStore(&state[2], 1u); }
   }
   return c;
 }
@@ -97,6 +106,7 @@ fn main(
   let m0 = group.x * ROWS;
   let last = params.B - 1u;
 
+  if (index < ROWS) { row_label[index] = label_of(now.x, min(m0 + index, last)); }
   // This thread's columns: z and W, whose loads are under way together; past the edge copies, which nobody uses.
   var xhat: array<array<f32, ROWS>, OWN>;
   var w: array<array<f32, CLASSES>, OWN>;
@@ -146,15 +156,20 @@ fn main(
     let class_of = p % CLASSES;
     let m = m0 + r;
     let row = r * CLASSES;
-    let label = label_of(now.x, min(m, last));
+    let label = row_label[r];
     // The largest logit is taken out first, so that exp never overflows.
     var best = 0u;
+    var most = logits[row];
     for (var c = 1u; c < min(params.C, CLASSES); c++) {
-      if (logits[row + c] > logits[row + best]) { best = c; }
+      let logit = logits[row + c];
+      if (logit > most) {
+        best = c;
+        most = logit;
+      }
     }
     var total = 0.0;
-    for (var c = 0u; c < min(params.C, CLASSES); c++) { total += exp(logits[row + c] - logits[row + best]); }
-    let lse = logits[row + best] + log(total);
+    for (var c = 0u; c < min(params.C, CLASSES); c++) { total += exp(logits[row + c] - most); }
+    let lse = most + log(total);
     let d = exp(logits[p] - lse) - select(0.0, 1.0, class_of == label);
     dlogits[p] = select(0.0, d, class_of < params.C);
     if (m < params.B && class_of < params.C) { memory[params.dlogits + m * class_row() + class_of] = d; }
@@ -171,8 +186,8 @@ fn main(
     for (var r = 0u; r < ROWS; r++) { total += row_loss[r]; }
     memory[params.loss + 2u * group.x] = total.x;
     memory[params.loss + 2u * group.x + 1u] = total.y;
-    // By the exponent's bits: comparisons with a NaN may be folded away. Updates come later in the step, and see it.
-    if ((bitcast<u32>(total.x) & 0x7f800000u) == 0x7f800000u) { atomicStore(&state[2], 1u); }
+    // Updates come later in the step, and see it.
+    if (!finite(total.x)) { atomicStore(&state[2], 1u); }
   }
 
   // dn = dlogits W^T where ReLU passed: each thread has whole columns of the tile, and so their sums.

@@ -179,6 +179,9 @@ function slicesFor({ TILE_M, TILE_N, TILE_K, SPLIT }: Readonly<Record<string, nu
 export const featuresFor = ({ TILE_M = 0, TILE_N = 0, TILE_K = 1 }: Constants, F: number): number =>
   TILE_K * ceilDiv(Math.max(F, TILE_M + TILE_N), TILE_K);
 
+/** Numbers of its columns that a thread of fused_top has in registers at most, where there are 255. */
+const MOST_HELD = 160;
+
 /** Why fused_top cannot be compiled with these constants for F units and C classes, if it cannot. */
 export function topRefuses(limits: WorkgroupLimits, c: Constants, F: number, C: number): string | undefined {
   const { ROWS = 0, LANES = 0 } = c;
@@ -189,7 +192,9 @@ export function topRefuses(limits: WorkgroupLimits, c: Constants, F: number, C: 
   if (ROWS > limits.maxComputeWorkgroupSizeY) return `${ROWS} threads down`;
   const pairs = ROWS * C;
   const parts = Math.max(Math.floor(threads / pairs), 1);
-  const bytes = 4 * (ROWS * (F + 1) + (parts + 2) * pairs) + 8 * ROWS + 16;
+  const held = ceilDiv(F, threads) * (ROWS + C + 4);
+  if (held > MOST_HELD) return `${held} numbers for a thread to hold`;
+  const bytes = 4 * (ROWS * (F + 1) + (parts + 2) * pairs) + 12 * ROWS + 16;
   if (bytes > limits.maxComputeWorkgroupStorageSize) return `${bytes} bytes of workgroup memory`;
   return undefined;
 }

@@ -171,6 +171,23 @@ describe.each(FORMS)('%s form', (name) => {
   });
 });
 
+it.for([
+  ['a variance that is not a number', Number.NaN, 1],
+  ['one that is infinite', Number.POSITIVE_INFINITY, 1],
+  ['none', 1, 0],
+] as const)(
+  'FORWARD of the GPU form raises the flag for %s, when it keeps the norm',
+  async ([, squares, flag], context) => {
+    const form = formOf(context, 'gpu');
+    const arena = fusedArena(18, fusedBackprop, ODD, { tiles: form.tiles, tick: 3 });
+    const second = arena.dispatches.find((d) => d.label === 'layer2.forward')!;
+    const content = arena.contents.memory as Float32Array;
+    const { F } = arena.layout.sizes;
+    content[arena.layout.memory.stats + F + 5] = squares;
+    expect((await run(form, arena, second)).state![2]).toBe(flag);
+  },
+);
+
 describe('other tiles', () => {
   it.for([
     [{ TILE_M: 16, TILE_N: 16, SPLIT: 4, ROLES: ROLE.predict }, { predict: [1, 3] }],

@@ -43,6 +43,7 @@ function keep(w: Work, layer: number, batch: number, norm: Norm, stats: Stats | 
   put(w.memory, at + F, norm.rstd);
   const running = w.at.running(layer);
   put(w.weights, running, movedRunning(w.was('weights', running, 2 * F), stats, F, B, momentum));
+  if (!stats.squares.value.every((x) => Number.isFinite(Math.fround(x)))) w.state.value[2] = 1;
 }
 
 /** A layer's norm from the statistics that its forward pass has left, and its gamma and beta of this tick. */

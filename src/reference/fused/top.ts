@@ -35,7 +35,7 @@ interface Top {
 const copied = (before: Numbers): Bounded => exact(Float64Array.from(before));
 
 /** The top hidden layer's norm, from the tiles' statistics or from whole columns', and what is kept of it. */
-function normOf({ p, before, weights, memory }: Top, form: Form, tileRows: number): Norm {
+function normOf({ p, before, weights, memory, state }: Top, form: Form, tileRows: number): Norm {
   const { B, F, eps, momentum } = p;
   const scale = before.weights.subarray(p.affine, p.affine + F);
   const beta = before.weights.subarray(p.affine + F, p.affine + 2 * F);
@@ -52,6 +52,7 @@ function normOf({ p, before, weights, memory }: Top, form: Form, tileRows: numbe
   put(memory, p.norm + F, rstd);
   const running = before.weights.subarray(p.running, p.running + 2 * F);
   put(weights, p.running, movedRunning(running, stats, F, B, momentum));
+  if (!stats.squares.value.every((x) => Number.isFinite(Math.fround(x)))) state.value[2] = 1;
   return { mean: stats.mean, rstd, gamma: scale, beta };
 }
 
