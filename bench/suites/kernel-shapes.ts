@@ -24,6 +24,7 @@ const SHAPES: Readonly<Record<string, readonly [network: string, gpu: string, cp
   BxI: ['256x784', '4096x3072', '1024x3072'],
   MxKxN: ['256x256x256', '1024x1024x1024', '1024x1024x1024'],
   n: ['65536', '16777216', '2097152'],
+  rowsxcolumnsxatxstridexat_yxstride_y: ['256x10x1x10x1x12', '65536x62x1x62x1x64', '16384x62x1x62x1x64'],
   nxdelay: ['65536x2', '4194304x2', '1048576x2'],
 };
 

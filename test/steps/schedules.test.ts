@@ -33,7 +33,7 @@ const CASES: readonly Case[] = [
 const SIZES = [
   { inputs: 13, hidden: 11, classes: 5, batchSize: 9 },
   { inputs: 5, hidden: 33, classes: 2, batchSize: 2 },
-  { inputs: 66, hidden: 70, classes: 11, batchSize: 65 },
+  { inputs: 66, hidden: 62, classes: 11, batchSize: 65 },
 ];
 
 const nameOf = ({ rule, schedule, waveStages }: Case) =>
@@ -100,13 +100,13 @@ async function expectSerial(
 }
 
 /**
- * CPU drivers take their own form, and check it in full; SwiftShader checks the GPU form in full as well. Of that, two
- * schedules at one size must do where compiling takes longest: they have every role, and the top.
+ * CPU drivers take their own form, and check it in full; SwiftShader checks the GPU form in full as well. Mesa's compiler
+ * for the processor takes minutes for all its dispatches, so that there the tests of the kernels must do.
  */
-function skipWhereSlow(context: TestContext, c: Case, forms: 'gpu' | 'cpu', size: number | string): void {
-  if (forms === 'cpu' || !compilesSlowly(device.gpu)) return;
-  const chosen = c.rule === 'bp' || (c.rule === 'cdni' && c.schedule === 'wave' && c.waveStages !== 1);
-  if (!chosen || size !== 4) context.skip('this driver takes too long to compile the GPU form');
+function skipWhereSlow(context: TestContext, forms: 'gpu' | 'cpu'): void {
+  if (forms === 'gpu' && compilesSlowly(device.gpu)) {
+    context.skip('this driver takes too long to compile the GPU form');
+  }
 }
 
 describe.each(['gpu', 'cpu'] as const)('fused kernels in their %s form', (forms) => {
@@ -118,14 +118,14 @@ describe.each(['gpu', 'cpu'] as const)('fused kernels in their %s form', (forms)
     test.for(forms === 'cpu' ? [2, 3, 4, 5, 6, 7, 8] : [2, 4, 8])(
       'equals the serial step, with what it has late, at %i layers',
       (layers, context) => {
-        skipWhereSlow(context, c, forms, layers);
+        skipWhereSlow(context, forms);
         return expectSerial(c, SIZES[0]!, layers, uploadsAt(layers), forms);
       },
     );
     test.for(SIZES.slice(forms === 'cpu' ? 1 : 2))(
       'at $inputs-$hidden-$classes, batch $batchSize',
       (sizes, context) => {
-        skipWhereSlow(context, c, forms, 'awkward');
+        skipWhereSlow(context, forms);
         return expectSerial(c, sizes, 3, uploadsAt(3), forms);
       },
     );
@@ -134,7 +134,7 @@ describe.each(['gpu', 'cpu'] as const)('fused kernels in their %s form', (forms)
   test.for(CASES.filter(({ waveStages }) => waveStages !== 1))(
     '$rule, $schedule: the same bits however steps are cut into uploads',
     async (c, context) => {
-      skipWhereSlow(context, c, forms, 4);
+      skipWhereSlow(context, forms);
       const held = async (uploads: number[]) => {
         const options = { ...SIZES[0]!, layers: 4, seed: 3, schedule: c.schedule, forms, rule: c.rule };
         return withTrainer(options, async (trainer) => {

@@ -91,14 +91,12 @@ export const compilesSlowly = (gpu: Gpu): boolean => gpu.isCpu && gpu.info.origi
 
 /**
  * A dispatch for as few pipelines as will do, since compiling takes far longer than running. All five roles go into one; but
- * what Mesa's compiler for the processor takes grows faster than the roles, so there they come in the sets of the wave, and a
- * dispatch that has roles of several sets is run in parts.
+ * what Mesa's compiler for the processor takes grows faster than the roles, so there each has one of its own, and a
+ * dispatch that has several roles is run in parts.
  */
 export function compiled(gpu: Gpu, form: FusedForm, { params, roles }: FusedDispatch): Compiled[] {
-  const { forward, teach, predict, grad, pull } = ROLE;
-  const sets = compilesSlowly(gpu)
-    ? [forward | teach, predict, grad | pull]
-    : [forward | teach | predict | grad | pull];
+  const all = Object.values(ROLE);
+  const sets: number[] = compilesSlowly(gpu) ? all : [all.reduce((set, role) => set | role, 0)];
   return sets
     .filter((set) => (set & roles) !== 0)
     .map((ROLES) => {
