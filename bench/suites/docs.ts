@@ -2,6 +2,7 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { duration, significant } from '../../src/report/numbers.ts';
+import { committedRuns, RUN_TABLES } from './docs-runs.ts';
 import { peerRates, stepAtPaper, stepRates, table } from './docs-steps.ts';
 import type { KernelsResult } from './kernels.ts';
 import { share } from './kernels-table.ts';
@@ -24,6 +25,9 @@ export interface DeviceRecord {
 
 const root = resolve(fileURLToPath(new URL('../..', import.meta.url)));
 
+/** Where the committed records are. */
+const RESULTS = join(root, 'bench/results');
+
 /** The page with the tables. */
 export const PAGE = join(root, 'docs/07-performance.md');
 
@@ -31,7 +35,7 @@ export const PAGE = join(root, 'docs/07-performance.md');
 export const README = join(root, 'README.md');
 
 /** The committed records of all devices, GPUs first. */
-export function committedRecords(folder = join(root, 'bench/results')): DeviceRecord[] {
+export function committedRecords(folder = RESULTS): DeviceRecord[] {
   const kind = ({ record }: DeviceRecord) => Object.values(record.suites)[0]?.device.kind === 'gpu';
   return readdirSync(folder)
     .filter((name) => name.endsWith('.json'))
@@ -169,9 +173,10 @@ export function withTables(page: string, records: readonly DeviceRecord[]): stri
   return page.replace(
     /(<!-- table ([\w.-]+) -->\n)[\s\S]*?(<!-- end \2 -->)/g,
     (_, begin: string, name: string, end: string) => {
-      const make = TABLES[name];
-      if (!make) throw new Error(`${PAGE}: there is no table '${name}'`);
-      return `${begin}\n${make(records)}\n\n${end}`;
+      const [ofSuites, ofRuns] = [TABLES[name], RUN_TABLES[name]];
+      const made = ofSuites?.(records) ?? ofRuns?.(committedRuns(RESULTS));
+      if (made === undefined) throw new Error(`there is no table '${name}'`);
+      return `${begin}\n${made}\n\n${end}`;
     },
   );
 }
