@@ -257,7 +257,7 @@ fn put_coef(at: u32, c: mat4x4<f32>) {
 }
 fn coef_at(at: u32) -> mat4x4<f32> { return mat4x4<f32>(coef[at], coef[at + 1u], coef[at + 2u], coef[at + 3u]); }
 
-// Fills `coef` with what A and B need. Features past the last get zeros, with which zeros stay zeros.
+// Fills `coef` with what A and B need. Features past the last get zeros, which make 0 of any number.
 fn prepare(role: u32, job: Job, index: u32) {
   let l = job.layer;
   if ((role == FORWARD && l > 1u) || role == PREDICT) {
