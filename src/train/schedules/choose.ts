@@ -80,8 +80,8 @@ function arenaRefuses(
 ): string | undefined {
   const { B, C, H } = sizes;
   const { lagTeach, back, zSlots, slots, wSlots, vSlots } = timing(H);
-  // Statistics come in tiles of 8 rows at least.
-  const tiles = { tiles: ceilDiv(B, 8), sumTiles: ceilDiv(B, 8) };
+  // Statistics come in tiles of 8 rows at least, sums of the top's gradients in tiles of 2.
+  const tiles = { tiles: ceilDiv(B, 8), sumTiles: ceilDiv(B, 2) };
   const kept = { lead: Math.max(lagTeach, back * H), zSlots, slots, wSlots, vSlots, back };
   // As in the GPU form, which takes a little more room than the other.
   const padded = { F: 4 * ceilDiv(sizes.F, 4), classRow: classRowOf('tiles', C) };
