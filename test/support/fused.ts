@@ -9,7 +9,7 @@ import {
   ROLE,
   type Role,
 } from '../../src/kernels/fused.ts';
-import { type FusedLayout, type FusedSizes, layoutOf } from '../../src/reference/fused/layout.ts';
+import { type FusedLayout, type FusedSizes, layoutOf, wholeQuads } from '../../src/reference/fused/layout.ts';
 import { classRowOf } from '../../src/reference/fused/work.ts';
 import type { PackedSchedule, Spans } from '../../src/train/schedules/packed.ts';
 import { baseParams, type Extras, extraParams, topParams } from '../../src/train/schedules/params.ts';
@@ -128,7 +128,7 @@ function sizesOf(schedule: PackedSchedule, shape: FusedShape, tiles: TileRows | 
     // What comes in tiles comes in quads.
     ...{
       ...shape,
-      F: tiles ? 4 * Math.ceil(F / 4) : F,
+      F: tiles ? wholeQuads(F) : F,
       classRow: classRowOf(tiles ? 'tiles' : 'columns', C),
     },
     ...{ U: models ? U : 0, capacity: CAPACITY, lead: Math.max(models ? lagTeach : 0, back * H) },

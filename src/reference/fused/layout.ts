@@ -41,8 +41,9 @@ export interface Stretch {
 export interface FusedLayout {
   readonly sizes: FusedSizes;
   /**
-   * weights: versions of [W_1 (I, F), W_2 .. W_H (F, F), W_out (F, classRow), bias (classRow), then gamma, beta (F) of each layer],
-   * then running mean and variance (F) of each layer, then versions of the predictors [V (F, F), U (U, F), c (F)].
+   * weights: versions of [W_1 (I, F), W_2 .. W_H (F, F), W_out (F, classRow), bias (classRow), then gamma, beta (F) of
+   * each layer], then running mean and variance (F) of each layer, then versions of the predictors [V (F, F), U (U, F),
+   * c (F)].
    */
   readonly weights: {
     readonly affine: number;
@@ -58,8 +59,7 @@ export interface FusedLayout {
   /**
    * memory: for each layer, in `zSlots` slots: z (B, F), then (mean, rstd, gamma, beta) (F) each; in `slots` slots:
    * tile statistics (tiles, 2, F), dn (B, F), tile sums (sumTiles, 2, F), sg and err (B, F); logits and dlogits
-   * (B, classRow);
-   * loss and correct count of each tile of rows.
+   * (B, classRow); loss and correct count of each tile of rows.
    */
   readonly memory: {
     readonly norm: number;
@@ -86,6 +86,9 @@ export interface FusedLayout {
   /** V, U and c of a hidden layer's predictor, in version 0. */
   modelOf(layer: number): Stretch;
 }
+
+/** So many elements, filled up to whole quads: what the GPU form loads and stores. */
+export const wholeQuads = (n: number): number => 4 * Math.ceil(n / 4);
 
 /** Places tensors one behind the other. */
 export function layoutOf(sizes: FusedSizes): FusedLayout {
@@ -131,7 +134,7 @@ export function layoutOf(sizes: FusedSizes): FusedLayout {
     },
     moments: { v: trained, size: 2 * trained },
     // Whole quads, for kernels that see nothing else.
-    memory: { ...memory, size: 4 * Math.ceil(end / 4) },
+    memory: { ...memory, size: wholeQuads(end) },
     table: { rows: 4, updates, size: updates + 2 * capacity * (2 * H + 1) },
     state: { losses: 4, correct: 4 + capacity, size: 4 + 2 * capacity },
     weightsOf: (layer) =>

@@ -1,4 +1,5 @@
 import type { Bounded, Numbers } from '../twin.ts';
+import { wholeQuads } from './layout.ts';
 
 /** What the twin of fused_layers reads of its params, by the shader's names. */
 export type LayerParam =
@@ -48,7 +49,7 @@ export function put(into: Bounded, at: number, part: Bounded): void {
 }
 
 /** Elements of a row of classes: where everything comes in tiles it comes in quads, too. */
-export const classRowOf = (form: Form, C: number): number => (form === 'tiles' ? 4 * Math.ceil(C / 4) : C);
+export const classRowOf = (form: Form, C: number): number => (form === 'tiles' ? wholeQuads(C) : C);
 
 /** Inputs of a layer. */
 export const inputsOf = (p: LayerParams, layer: number): number => (layer === 1 ? p.I : p.F);

@@ -3,7 +3,7 @@ import type { Gpu } from '../../gpu/gpu.ts';
 import { ceilDiv } from '../../gpu/kernel.ts';
 import type { MlpShape } from '../../nn/mlp.ts';
 import { SyntheticGradient } from '../../nn/synthetic-gradient.ts';
-import { type FusedSizes, layoutOf } from '../../reference/fused/layout.ts';
+import { type FusedSizes, layoutOf, wholeQuads } from '../../reference/fused/layout.ts';
 import { classRowOf } from '../../reference/fused/work.ts';
 import type { LearningRule, SideModel } from '../rule.ts';
 import { labelContext } from '../synthetic.ts';
@@ -84,7 +84,7 @@ function arenaRefuses(
   const tiles = { tiles: ceilDiv(B, 8), sumTiles: ceilDiv(B, 2) };
   const kept = { lead: Math.max(lagTeach, back * H), zSlots, slots, wSlots, vSlots, back };
   // As in the GPU form, which takes a little more room than the other.
-  const padded = { F: 4 * ceilDiv(sizes.F, 4), classRow: classRowOf('tiles', C) };
+  const padded = { F: wholeQuads(sizes.F), classRow: classRowOf('tiles', C) };
   const layout = layoutOf({ ...sizes, ...padded, ...tiles, ...kept, U: C, models });
   const largest = Math.max(layout.weights.size, layout.moments.size, layout.memory.size, layout.table.size);
   const { maxStorageBufferBindingSize, maxBufferSize } = gpu.limits;

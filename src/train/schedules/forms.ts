@@ -11,6 +11,7 @@ import {
   topRefuses,
   usualTiles,
 } from '../../kernels/tiles.ts';
+import { wholeQuads } from '../../reference/fused/layout.ts';
 import { classRowOf } from '../../reference/fused/work.ts';
 
 /** Which of the two forms that the fused kernels have. */
@@ -70,7 +71,7 @@ export function formsFor(
   given?: Tiles,
 ): FusedForms {
   const { B, F, C } = sizes;
-  const hidden = 4 * ceilDiv(F, 4);
+  const hidden = wholeQuads(F);
   if (formFor(gpu, C, wanted) === 'cpu') {
     const LANES = gpu.subgroupSize!;
     return {
@@ -119,7 +120,7 @@ export function formsRefuse(
   const { maxComputeWorkgroupsPerDimension } = gpu.limits;
   const cpu = formFor(gpu, C, wanted) === 'cpu';
   const { layers, top } = usualTiles('gpu');
-  const hidden = 4 * ceilDiv(F, 4);
+  const hidden = wholeQuads(F);
   if (!cpu && layersRefuse(gpu.limits, layers, hidden) !== undefined)
     return `they have no room for ${F} hidden units on this device`;
   if (!cpu && C > MOST_CLASSES) return `they cover up to ${MOST_CLASSES} classes`;
