@@ -10,7 +10,7 @@
 //   Layers may work on different batches: layer l, at tick t, on batch t - stagger (l - 1) - lag of its role.
 //   F is a multiple of 4, and a row of classes as long as one: all is loaded and stored in quads, 4 numbers of a row.
 //   grid: the jobs, in one row      layout of weights, moments, memory, table and state: src/reference/fused/layout.ts
-//   GPU form      twin: src/reference/fused/layers.ts      maths: docs/12-fused.md
+//   GPU form      twin: src/reference/fused/layers.ts      maths: docs/12-fused.md, docs/14-fused-shaders.md
 const TILE_M: u32 = 32u;
 const TILE_N: u32 = 32u;
 const TILE_K: u32 = 32u;

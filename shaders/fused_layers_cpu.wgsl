@@ -6,7 +6,7 @@
 //   Where fused_layers leaves dn, what is left here is dz, as whoever makes dn has its columns' sums as well.
 //   GRAD and TEACH: a workgroup has SIDE x SIDE elements of the weights, and updates them.
 //   grid: the jobs, in one row, dealt from PILES piles      layout of the buffers: src/reference/fused/layout.ts
-//   CPU form      twin: src/reference/fused/layers.ts      maths: docs/12-fused.md
+//   CPU form      twin: src/reference/fused/layers.ts      maths: docs/12-fused.md, docs/15-fused-cpu.md
 enable subgroups;
 // Nothing that decides whether a subgroup operation is reached differs inside a workgroup, which is one subgroup; but the
 // compiler takes whatever was read from memory that is also written to differ.

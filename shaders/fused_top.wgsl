@@ -5,7 +5,7 @@
 //   memory holds z (B, F), the tile statistics of z, and takes the rest; w: W (F, C), the bias (C) behind it
 //   F is a multiple of 4, and rows of C classes are filled up to one. Threads share out the columns, then the logits, then the columns.
 //   grid: ceil(B / ROWS)      layout: src/reference/fused/layout.ts
-//   GPU form      twin: src/reference/fused/top.ts      maths: docs/12-fused.md
+//   GPU form      twin: src/reference/fused/top.ts      maths: docs/12-fused.md, docs/14-fused-shaders.md
 const ROWS: u32 = 8u;
 // Threads for each row.
 const LANES: u32 = 32u;

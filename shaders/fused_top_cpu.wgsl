@@ -4,7 +4,7 @@
 //   The formulas, params and buffers of fused_top, with no workgroup memory and no barrier: a workgroup has COLUMNS whole
 //   columns of dn, and so makes all samples' dlogits for itself; loss and correct count are written by the first.
 //   grid: ceil(F / COLUMNS)      layout: src/reference/fused/layout.ts
-//   CPU form      twin: src/reference/fused/top.ts      maths: docs/12-fused.md
+//   CPU form      twin: src/reference/fused/top.ts      maths: docs/12-fused.md, docs/15-fused-cpu.md
 enable subgroups;
 // Nothing that decides whether a subgroup operation is reached differs inside a workgroup, which is one subgroup; but the
 // compiler takes whatever was read from memory that is also written to differ.
