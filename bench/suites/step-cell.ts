@@ -1,7 +1,7 @@
 import type { ResidentDataset } from '../../src/data/resident-dataset.ts';
 import { InputError } from '../../src/errors.ts';
 import type { Gpu } from '../../src/gpu/gpu.ts';
-import { ALL_EVENTS } from '../../src/gpu/liveness.ts';
+import { ALL_EVENTS, type Events } from '../../src/gpu/liveness.ts';
 import { turnsOf } from '../../src/train/profile.ts';
 import { Trainer } from '../../src/train/trainer.ts';
 import { CheckFailedError } from '../paper.ts';
@@ -40,6 +40,7 @@ export type StepRun = Pick<Variant, 'name' | 'method' | 'schedule' | 'waveStages
         /** Steps of one submit, and of one repeat. */
         readonly chunk: number;
         readonly steps: number;
+        /** Of a chunk's dispatches, those that fill and drain a wave among them. */
         readonly dispatchesPerStep: number;
         readonly macsPerStep: number;
         /** Seconds that the measured peaks allow for a step's dispatches, one behind the other. */
@@ -142,7 +143,7 @@ function runOf({ runner, agreement }: Ready, times: readonly StepTime[], peaks: 
   const { trainer, chunk } = runner;
   const seconds = spread(times.map((time) => time.seconds / time.steps));
   const turn = turnsOf(trainer).steps;
-  const { dispatches, macs } = trainer.plan.workOf(ALL_EVENTS);
+  const { dispatches, macs } = trainer.driver.work(new Array<Events>(chunk).fill(ALL_EVENTS));
   return {
     agreement,
     stepsPerSecond: mapSpread(seconds, (s) => 1 / s),
@@ -150,8 +151,8 @@ function runOf({ runner, agreement }: Ready, times: readonly StepTime[], peaks: 
     hostSeconds: spread(times.map((time) => time.hostSeconds / time.steps)),
     chunk,
     steps: times[0]!.steps,
-    dispatchesPerStep: dispatches / turn,
-    macsPerStep: macs / turn,
+    dispatchesPerStep: dispatches / chunk,
+    macsPerStep: macs / chunk,
     rooflineSeconds: rooflineOf(trainer, peaks, turn),
   };
 }

@@ -32,9 +32,13 @@ export class StepRunner {
     return this.#chunk;
   }
 
-  /** Finds how many steps take about `seconds`. */
+  /**
+   * Finds how many steps take about `seconds`. A chunk has at least as many as its schedule should have in an upload,
+   * however long those take: a wave that did little but fill and drain would be measured for what it is not.
+   */
   async calibrate(seconds: number): Promise<void> {
     const { trainer } = this;
+    const least = Math.min(trainer.driver.leastSteps ?? 1, CHUNK_LIMIT);
     const alone = async (count: number): Promise<number> => {
       const began = performance.now();
       await trainer.results(trainer.submit(count));
@@ -46,6 +50,10 @@ export class StepRunner {
     let took = await alone(count);
     while (2 * took <= Math.min(CHUNK_SECONDS, seconds) && count < CHUNK_LIMIT) {
       count *= 2;
+      took = await alone(count);
+    }
+    if (count < least) {
+      count = least;
       took = await alone(count);
     }
     this.#chunk = count;

@@ -43,7 +43,7 @@ function cellsTable(
   return `${what}\n${table.toString()}`;
 }
 
-/** Dispatches of a step, which do not depend on the batch. */
+/** Fewest and most dispatches of a step at a depth: those that fill and drain a wave are shared out among a chunk's steps. */
 function dispatchesTable(cells: readonly StepCell[]): string {
   const depths = [...new Set(cells.map(({ layers }) => layers))];
   const names = cells[0]!.runs.map(({ name }) => name);
@@ -55,8 +55,11 @@ function dispatchesTable(cells: readonly StepCell[]): string {
   for (const depth of depths) {
     const of = (name: string) => {
       const runs = cells.filter(({ layers }) => layers === depth).flatMap(({ runs }) => runs);
-      const found = runs.filter(measured).find((run) => run.name === name);
-      return found ? count(found.dispatchesPerStep) : '-';
+      const found = runs.filter((run) => measured(run)).filter((run) => run.name === name);
+      if (found.length === 0) return '-';
+      const each = found.map(({ dispatchesPerStep }) => dispatchesPerStep);
+      const [least, most] = [Math.min(...each), Math.max(...each)].map((n) => count(Number(n.toFixed(2))));
+      return least === most ? least : `${least} to ${most}`;
     };
     table.push([depth, ...names.map(of)]);
   }
