@@ -88,6 +88,7 @@ function runRecord(
     schedule: scheduleOf(trainer),
     ...(trainer.because && { scheduleNote: trainer.because }),
     ...(trainer.driver.staleness && { staleness: trainer.driver.staleness }),
+    ...(trainer.driver.uploadSteps && { uploadSteps: trainer.driver.uploadSteps }),
     seed,
     status: result.status,
     error: result.error?.message ?? null,

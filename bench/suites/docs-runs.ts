@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { significant } from '../../src/report/numbers.ts';
 import type { BenchRecord, RunRecord } from '../../src/report/record.ts';
+import { lateness } from '../../src/report/table.ts';
 import { table } from './docs-steps.ts';
 
 // Tables of README.md that committed runs of the benchmark fill.
@@ -27,14 +28,6 @@ export function committedRuns(folder: string): CommittedRun[] {
 
 const percent = (share: number | undefined): string =>
   share === undefined ? '-' : `${(100 * share).toFixed(2)} %`;
-
-/** What of a run is late, in words. */
-function lateness({ staleness }: RunRecord): string {
-  if (!staleness) return 'nothing';
-  const { gradient, target } = staleness;
-  const targets = `targets by ${target}`;
-  return gradient > 0 ? `gradients by ${gradient}, ${targets}` : targets;
-}
 
 function accuracies(runs: readonly CommittedRun[]): string {
   return table(

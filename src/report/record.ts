@@ -85,6 +85,8 @@ export interface RunRecord {
   readonly scheduleNote?: string;
   /** By how many steps the schedule is behind the serial order; absent where it is not. */
   readonly staleness?: Staleness;
+  /** Steps of an upload, where the results depend on how steps are cut into uploads; absent elsewhere. */
+  readonly uploadSteps?: number;
   readonly seed: number;
   readonly status: 'finished' | 'interrupted' | 'failed';
   /** Why it failed, else null. */

@@ -1,7 +1,7 @@
 import { computesLess, EQUAL, isUnlocked, SHORT, updatesEvery } from './claims.ts';
 import { count, percent, significant } from './numbers.ts';
 import type { BenchRecord, RunRecord } from './record.ts';
-import { titleOf, updatesPerStep } from './table.ts';
+import { lateness, titleOf, updatesPerStep } from './table.ts';
 
 const speed = (ratio: number): string => {
   if (Math.abs(ratio - 1) < EQUAL) return 'is as fast as';
@@ -64,6 +64,9 @@ function cause(c: Compared): string {
 /** What the ratio of a method's speed to backprop's means, from the figures alone. */
 function ratioSentence(record: BenchRecord, bp: RunRecord, other: RunRecord): string {
   const [title, against] = [titleOf(other.method), titleOf(bp.method)];
+  // Two schedules are named, since the ratio is of them as well.
+  const named = (run: RunRecord) =>
+    bp.schedule === other.schedule ? titleOf(run.method) : `${titleOf(run.method)}, ${run.schedule}`;
   const { layers, lambda = 0 } = record.config;
   const compared: Compared = {
     bp,
@@ -76,7 +79,7 @@ function ratioSentence(record: BenchRecord, bp: RunRecord, other: RunRecord): st
   };
   const { steps, macs } = compared;
   const parts = [
-    `${title} : ${against} = ${significant(steps)} in steps/s:`,
+    `${named(other)} : ${named(bp)} = ${significant(steps)} in steps/s:`,
     `a step of ${title} ${speed(steps)} one of ${against}, with ${significant(macs)} times its multiply-adds`,
     updatesPhrase(compared),
     cause(compared),
@@ -85,7 +88,8 @@ function ratioSentence(record: BenchRecord, bp: RunRecord, other: RunRecord): st
     const points = 100 * (other.test.accuracy - bp.test.accuracy);
     const after =
       bp.steps === other.steps ? `after ${count(bp.steps)} steps each` : 'after unequal numbers of steps';
-    parts.push(`(test accuracy ${points < 0 ? '' : '+'}${points.toFixed(2)} points ${after})`);
+    const late = other.staleness ? `, with ${lateness(other)} late` : '';
+    parts.push(`(test accuracy ${points < 0 ? '' : '+'}${points.toFixed(2)} points ${after}${late})`);
   }
   const sentence = `${parts.join(' ')}.`;
   return record.device.kind === 'gpu'

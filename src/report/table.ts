@@ -1,5 +1,6 @@
 import Table, { type TableConstructorOptions } from 'cli-table3';
 import { rules } from '../train/rules.ts';
+import type { Staleness } from '../train/schedules/driver.ts';
 import { count, duration, percent, significant } from './numbers.ts';
 import type { BenchRecord, RunRecord } from './record.ts';
 
@@ -25,6 +26,14 @@ export function updatesPerStep(run: RunRecord): number {
 const mean = (value: number): string =>
   Number.isInteger(value) || value >= 1000 ? count(Math.round(value)) : significant(value, 4);
 
+/** What of a run comes late, compared with the serial order, in steps; 'nothing' where nothing does. */
+export function lateness({ staleness }: Pick<RunRecord, 'staleness'>): string {
+  if (!staleness) return 'nothing';
+  const { gradient, target } = staleness;
+  const targets = `targets by ${target}`;
+  return gradient > 0 ? `gradients by ${gradient}, ${targets}` : targets;
+}
+
 /** A figure of a run: its name, whole and for narrow columns, and when it is left out. */
 interface Figure {
   readonly name: string;
@@ -38,6 +47,14 @@ function differs(runs: readonly RunRecord[]): boolean {
   const found = runs.map(updatesPerStep).filter((updates) => updates > 0);
   return found.some((updates) => updates !== found[0] || !Number.isInteger(updates));
 }
+
+/** By how many steps something comes later than in the serial order; left out where nothing of it does. */
+const late = (name: string, what: keyof Staleness): Figure => ({
+  name: `${name} late by`,
+  short: `${name}\nlate by`,
+  of: ({ staleness }) => count(staleness?.[what] ?? 0),
+  worth: (runs) => runs.some(({ staleness }) => (staleness?.[what] ?? 0) > 0),
+});
 
 const COSTS: readonly Figure[] = [
   {
@@ -60,6 +77,9 @@ const COSTS: readonly Figure[] = [
 ];
 
 const WORK: readonly Figure[] = [
+  { name: 'schedule', of: (r) => r.schedule },
+  late('gradients', 'gradient'),
+  late('targets', 'target'),
   { name: 'MACs a step', short: 'MACs\na step', of: (r) => `${significant(r.macsPerStep / 1e6)} M` },
   { name: 'dispatches a step', short: 'dispatches\na step', of: (r) => mean(r.dispatchesPerStep) },
   {
@@ -109,9 +129,11 @@ function lying(figures: readonly Figure[], runs: readonly RunRecord[]): string {
   return table.toString();
 }
 
-/** The paper's table: a column for each method; where that is too wide, a row for each, in two tables. */
+/** The paper's table: a column for each method; where that is too wide, a row for each, in two tables or three. */
 export function resultTable({ runs }: Pick<BenchRecord, 'runs'>): string {
+  const fits = (table: string) => table.indexOf('\n') <= WIDTH;
   const table = upright(runs);
-  if (table.indexOf('\n') <= WIDTH) return table;
-  return [lying(COSTS, runs), lying([...WORK, ...SCORES], runs)].join('\n');
+  if (fits(table)) return table;
+  const rest = lying([...WORK, ...SCORES], runs);
+  return [lying(COSTS, runs), ...(fits(rest) ? [rest] : [lying(WORK, runs), lying(SCORES, runs)])].join('\n');
 }

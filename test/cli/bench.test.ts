@@ -42,12 +42,14 @@ describe('bench', () => {
     expect(lines[5]).toMatch(place('backprop', 4));
     expect(lines[6]).toMatch(place('cDNI', 2));
     expect(lines[7]).toMatch(place('cDNI', 4));
-    expect(lines.slice(9, 20).map((line) => line.split('│')[1]?.trim())).toEqual([
+    expect(lines.slice(9, 22).map((line) => line.split('│')[1]?.trim())).toEqual([
       '',
       'steps',
       'training only',
       'steps/s',
       'time a layer update',
+      'schedule',
+      'targets late by',
       'MACs a step',
       'dispatches a step',
       'train accuracy',
@@ -55,9 +57,9 @@ describe('bench', () => {
       'test accuracy',
       'test loss',
     ]);
-    expect(lines[21]).toMatch(/^cDNI : backprop = [\d.]+ in steps\/s: a step of cDNI .*GPUs\.$/);
-    expect(lines[22]).toMatch(/^written: .*record\.json, .*curves\.csv$/);
-    expect(lines).toHaveLength(23);
+    expect(lines[23]).toMatch(/^cDNI, wave : backprop, fused = [\d.]+ in steps\/s: a step of cDNI .*GPUs\.$/);
+    expect(lines[24]).toMatch(/^written: .*record\.json, .*curves\.csv$/);
+    expect(lines).toHaveLength(25);
     expect(stdout.search(figure)).toBeGreaterThan(stdout.indexOf('checked cDNI'));
 
     const runs = await readdir(temp.join('runs'));

@@ -213,6 +213,7 @@ it('the table has a column for each method and a row for each figure of the pape
       '│ training only       │   40.0 s │          - │',
       '│ steps/s             │    1,250 │       0.00 │',
       '│ time a layer update │   200 us │          - │',
+      '│ schedule            │  layered │    layered │',
       '│ MACs a step         │    200 M │      300 M │',
       '│ dispatches a step   │       50 │         50 │',
       '│ train accuracy      │  98.00 % │          - │',
@@ -230,7 +231,8 @@ it('has rows for what is skipped, where anything is', () => {
     resultTable({ runs })
       .split('\n')
       .map((line) => line.split('│').map((cell) => cell.trim()));
-  expect(names([half]).slice(6, 9)).toEqual([
+  expect(names([half]).slice(6, 10)).toEqual([
+    ['', 'schedule', 'layered', ''],
     ['', 'MACs a step', '200 M', ''],
     ['', 'dispatches a step', '37.06', ''],
     ['', 'idle steps', '3,125', ''],
@@ -239,6 +241,23 @@ it('has rows for what is skipped, where anything is', () => {
   expect(both).toContain('layer updates a step');
   expect(both).not.toContain('idle steps');
   expect(names([updating('bp', 1000, 70_001)]).flat()).toContain('1.400');
+});
+
+it('names schedules that differ, and what is late', () => {
+  const [bp, cdni] = [
+    run('bp', 1000, { schedule: 'fused' }),
+    run('cdni', 625, { schedule: 'wave-1', staleness: { gradient: 2, target: 3 } }),
+  ];
+  const text = sentence(bp, cdni);
+  expect(text).toMatch(/^cDNI, wave-1 : backprop, fused = 0\.625 in steps\/s: /);
+  expect(text).toContain('after 50,000 steps each, with gradients by 2, targets by 3 late)');
+  const rows = resultTable({ runs: [bp, cdni] }).split('\n');
+  expect(rows).toContainEqual(expect.stringMatching(/^│ schedule +│ +fused │ +wave-1 │$/));
+  expect(rows).toContainEqual(expect.stringMatching(/^│ gradients late by +│ +0 │ +2 │$/));
+  expect(rows).toContainEqual(expect.stringMatching(/^│ targets late by +│ +0 │ +3 │$/));
+  // Nothing is said of what no run has.
+  expect(sentence(bp, run('cdni', 625, { schedule: 'fused' }))).toMatch(/^cDNI : backprop = /);
+  expect(resultTable({ runs: [bp] })).not.toContain('late');
 });
 
 it('is no wider than 100 columns for all methods at once, and has all figures', () => {
@@ -250,12 +269,13 @@ it('is no wider than 100 columns for all methods at once, and has all figures', 
       idleSteps: 123_456,
       macsPerStep: 14_171_648 * 256,
       dispatchesPerStep: 1191.25,
+      ...(i % 2 === 1 && { schedule: 'wave-1', staleness: { gradient: 2, target: 3 } }),
     }),
   );
   const table = resultTable({ runs });
   expect(Math.max(...table.split('\n').map((line) => line.length))).toBeLessThanOrEqual(100);
   for (const rule of rules.values())
-    expect(table.split('\n').filter((line) => line.startsWith(`│ ${rule.title} `))).toHaveLength(2);
+    expect(table.split('\n').filter((line) => line.startsWith(`│ ${rule.title} `))).toHaveLength(3);
   const flat = table.replaceAll(/[│\s]+/g, ' ');
   for (const figure of [
     '500,000 (interrupted)',
