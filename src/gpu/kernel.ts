@@ -37,6 +37,7 @@ export interface Kernel {
   readonly spec: KernelSpec;
   readonly constants: Constants;
   readonly layout: GPUBindGroupLayout;
+  /** Compiled on the spot where it is asked for before {@link Kernel.ready} has settled. */
   readonly pipeline: GPUComputePipeline;
   /** Settles when the compiler has spoken: rejects with a {@link ShaderError} if the shader is not valid. */
   readonly ready: Promise<void>;
@@ -90,27 +91,48 @@ export function bindGroupLayout(device: GPUDevice, spec: KernelSpec): GPUBindGro
   return device.createBindGroupLayout({ label: spec.file, entries });
 }
 
-/** Compiles a spec for a device. Use {@link Gpu.kernel}, which does it once. */
+/**
+ * Compiles a spec for a device, beside others and beside what the thread goes on to do, since drivers take seconds for
+ * large shaders. Use {@link Gpu.kernel}, which does it once.
+ */
 export function compileKernel(device: GPUDevice, spec: KernelSpec, changed: Constants): Kernel {
   const source = withConstants(shaderSource(spec.file), changed, spec.file);
   const label = spec.file;
   device.pushErrorScope('validation');
   const module = device.createShaderModule({ label, code: source });
   const layout = bindGroupLayout(device, spec);
-  const pipeline = device.createComputePipeline({
+  const descriptor = {
     label,
     layout: device.createPipelineLayout({ label, bindGroupLayouts: [layout] }),
     compute: { module, entryPoint: 'main' },
-  });
+  };
   const scope = device.popErrorScope();
-  const ready = Promise.all([module.getCompilationInfo(), scope]).then(([info, error]) => {
+  let pipeline: GPUComputePipeline | undefined;
+  const compiled = device.createComputePipelineAsync(descriptor).then(
+    (made) => {
+      pipeline ??= made;
+      return undefined;
+    },
+    (error: Error) => error,
+  );
+  const ready = Promise.all([module.getCompilationInfo(), scope, compiled]).then(([info, invalid, error]) => {
     const failed = info.messages.filter((m) => m.type === 'error');
     if (failed.length > 0) {
       throw new ShaderError(failed.map((m) => formatShaderMessage(spec.file, source, m)).join('\n'));
     }
-    if (error) throw new ShaderError(`shaders/${spec.file}.wgsl: ${error.message}`);
+    const wrong = invalid ?? error;
+    if (wrong) throw new ShaderError(`shaders/${spec.file}.wgsl: ${wrong.message}`);
   });
   // Whoever awaits `ready` hears of a failure; without this a kernel nobody awaits would end the process.
   ready.catch(() => {});
-  return { spec, constants: readConstants(source), layout, pipeline, ready };
+  return {
+    spec,
+    constants: readConstants(source),
+    layout,
+    get pipeline() {
+      pipeline ??= device.createComputePipeline(descriptor);
+      return pipeline;
+    },
+    ready,
+  };
 }
