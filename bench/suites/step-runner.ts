@@ -6,8 +6,8 @@ const CHUNK_SECONDS = 0.2;
 /** Chunks on their way at a time, as in training. */
 const IN_FLIGHT = 2;
 
-/** Chunks of a repeat from which on the first of them is left out, so that the clock starts with the device at work. */
-const MANY = 4;
+/** Seconds of a chunk from which on it is nothing to it that the device waits while the host records the first one. */
+const LONG = 0.1;
 
 /** How long some steps took. */
 export interface StepTime {
@@ -22,6 +22,7 @@ export class StepRunner {
   readonly trainer: Trainer;
   #chunk = 1;
   #chunks = 1;
+  #seconds = 0;
 
   constructor(trainer: Trainer) {
     this.trainer = trainer;
@@ -57,13 +58,15 @@ export class StepRunner {
       took = await alone(count);
     }
     this.#chunk = count;
+    this.#seconds = took;
     this.#chunks = Math.max(1, Math.round(seconds / took));
   }
 
   /** Trains for as many steps as {@link StepRunner.calibrate} has found, and times them. */
   async run(): Promise<StepTime> {
     const { trainer } = this;
-    const ahead = this.#chunks >= MANY ? 1 : 0;
+    // A chunk ahead of the clock, so that it starts with the device at work.
+    const ahead = this.#seconds < LONG ? 1 : 0;
     const all = this.#chunks + ahead;
     const flying: Chunk[] = [];
     let began = performance.now();
