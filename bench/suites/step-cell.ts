@@ -2,6 +2,7 @@ import type { ResidentDataset } from '../../src/data/resident-dataset.ts';
 import { InputError } from '../../src/errors.ts';
 import type { Gpu } from '../../src/gpu/gpu.ts';
 import { ALL_EVENTS, type Events } from '../../src/gpu/liveness.ts';
+import { type Tiles, tilesFor } from '../../src/kernels/tiles.ts';
 import { turnsOf } from '../../src/train/profile.ts';
 import { Trainer } from '../../src/train/trainer.ts';
 import { CheckFailedError } from '../paper.ts';
@@ -37,6 +38,8 @@ export type StepRun = Pick<Variant, 'name' | 'method' | 'schedule' | 'waveStages
         readonly layerUpdateSeconds: Spread;
         /** Seconds of a step in which the JavaScript thread filled tables and recorded commands: the rest it waited. */
         readonly hostSeconds: Spread;
+        /** What the table has for these sizes on this device; null: what stands in the shaders, or no fused kernels. */
+        readonly tiles: Tiles | null;
         /** Steps of one submit, and of one repeat. */
         readonly chunk: number;
         readonly steps: number;
@@ -139,7 +142,13 @@ function rooflineOf({ plan }: Trainer, { gflops, gbs }: Peaks, steps: number): n
   return each.reduce((sum, n) => sum + n, 0) / 1e9 / steps;
 }
 
-function runOf({ runner, agreement }: Ready, times: readonly StepTime[], peaks: Peaks) {
+function tilesOf({ tuned }: Variant, { gpu, shape, options }: Trainer): Tiles | null {
+  if (tuned === undefined) return null;
+  const { layers, hidden } = shape;
+  return tilesFor(gpu.info, { schedule: tuned, layers, batch: options.batchSize, hidden }) ?? null;
+}
+
+function runOf({ variant, runner, agreement }: Ready, times: readonly StepTime[], peaks: Peaks) {
   const { trainer, chunk } = runner;
   const seconds = spread(times.map((time) => time.seconds / time.steps));
   const turn = turnsOf(trainer).steps;
@@ -149,6 +158,7 @@ function runOf({ runner, agreement }: Ready, times: readonly StepTime[], peaks: 
     stepsPerSecond: mapSpread(seconds, (s) => 1 / s),
     layerUpdateSeconds: mapSpread(seconds, (s) => s / trainer.shape.layers),
     hostSeconds: spread(times.map((time) => time.hostSeconds / time.steps)),
+    tiles: tilesOf(variant, trainer),
     chunk,
     steps: times[0]!.steps,
     dispatchesPerStep: dispatches / chunk,

@@ -8,6 +8,7 @@ import { mergeTable, readTable, tablePath } from '../../bench/tune-table.ts';
 import { InputError } from '../errors.ts';
 import { describe } from '../gpu/adapters.ts';
 import { openDevice } from '../gpu/open.ts';
+import type { TilesEntry } from '../kernels/tiles.ts';
 import { significant } from '../report/numbers.ts';
 import { TABLE_STYLE } from '../report/table.ts';
 import { adapterOption, integer, nonEmpty } from './options.ts';
@@ -26,13 +27,10 @@ interface TuneOptions {
 /** Units of a hidden layer, as in the paper, unless a shape says otherwise. */
 const HIDDEN = 256;
 
-/** Shapes of which one is near to whatever is commonly trained; on a CPU driver few, since each takes long. */
-const SHAPES = { gpu: '4x64,4x256,4x1024,8x64,8x256,8x1024', cpu: '4x256,8x64' };
+/** Shapes of which one is near to whatever is commonly trained, the paper's first; on a CPU driver few, since each takes long. */
+const SHAPES = { gpu: '4x256,4x64,4x1024,8x64,8x256,8x1024', cpu: '4x256,8x64' };
 
-/** Schedules that are raced. The others are tuned on demand. */
-const SCHEDULES = ['bp fused', 'wave'];
-
-const SECONDS = 150;
+const SECONDS = 300;
 
 /** The name of a schedule on the command line. */
 const optionName = (schedule: string): string => schedule.replaceAll(' ', '-');
@@ -95,7 +93,7 @@ function outcomeTable({ entries }: TuneOutcome): string {
 export async function runTune(options: TuneOptions): Promise<number> {
   const {
     adapter,
-    schedules = SCHEDULES,
+    schedules = [...TUNED.keys()],
     seconds,
     dryRun = false,
     json = false,
@@ -113,17 +111,15 @@ export async function runTune(options: TuneOptions): Promise<number> {
   try {
     say(describe(gpu.info));
     const wanted = options.shapes ?? shapes(SHAPES[gpu.info.kind]);
-    const outcome = await tune(gpu, { schedules, shapes: wanted, seconds, note: say });
+    const keep = dryRun ? undefined : (entry: TilesEntry) => mergeTable(out, gpu.info, [entry]);
+    const outcome = await tune(gpu, { schedules, shapes: wanted, seconds, note: say, ...(keep && { keep }) });
     say(outcomeTable(outcome));
     if (json) process.stdout.write(`${JSON.stringify(outcome, null, 2)}\n`);
     if (dryRun) say('--dry-run: nothing was written');
-    else if (outcome.entries.length > 0) {
-      await mergeTable(out, gpu.info, outcome.entries);
-      say(`written: ${out}`);
-    }
+    else if (outcome.entries.length > 0) say(`written: ${out}`);
     for (const wrong of outcome.wrong) {
       process.stderr.write(
-        `syngrad: these constants compute other losses than the usual ones on ${gpu.info.name}, and were left out: ${wrong}\n`,
+        `syngrad: these constants compute something else than they should on ${gpu.info.name}, and were left out: ${wrong}\n`,
       );
     }
     return outcome.wrong.length > 0 ? 1 : 0;
@@ -140,11 +136,7 @@ export function addTuneCommand(program: Command, ended: (code: number) => void):
     .description('finds the tile sizes and splits that the fused kernels are fastest with on a device')
     .addOption(adapterOption())
     .option('--shapes <list>', `layers x batch (x hidden); ${SHAPES.gpu} by default`, shapes)
-    .option(
-      '--schedules <list>',
-      `among ${names.join(', ')}; ${SCHEDULES.map(optionName).join(',')} by default`,
-      tunedSchedules,
-    )
+    .option('--schedules <list>', `among ${names.join(', ')}; all by default`, tunedSchedules)
     .option(
       '--seconds <n>',
       'about how long it may take',

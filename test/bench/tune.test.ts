@@ -4,7 +4,7 @@ import { type Choices, TUNED, tilesText } from '../../bench/tune-candidates.ts';
 import { Contest, TuneRefusal } from '../../bench/tune-contest.ts';
 import { ResidentDataset } from '../../src/data/resident-dataset.ts';
 import type { Constants } from '../../src/gpu/shader.ts';
-import { constantsOf, type Tiles, usualTiles } from '../../src/kernels/tiles.ts';
+import { constantsOf, type Tiles, type TilesEntry, usualTiles } from '../../src/kernels/tiles.ts';
 import { formFor } from '../../src/train/schedules/forms.ts';
 import { tinySet } from '../support/cli.ts';
 import { useQuickDevice } from '../support/quick-device.ts';
@@ -107,7 +107,21 @@ describe('on a device', () => {
       expect(await contest.time(bad!)).toBe(Number.POSITIVE_INFINITY);
       expect(contest.wrong).toEqual([tilesText(idle!)]);
       gpu.kernel = kernel;
-      await contest.check(good!);
+      expect(await contest.passes(good!)).toBe(true);
+      // A twin that expects something else.
+      gpu.kernel = (spec, c) => {
+        const twin: typeof spec.twin = (...args) =>
+          Object.fromEntries(
+            Object.entries(spec.twin(...args)).map(([name, found]) => [
+              name,
+              { value: found!.value.map((x) => x + 1), bound: found!.bound },
+            ]),
+          );
+        return { ...kernel(spec, c), spec: { ...spec, twin } };
+      };
+      expect(await contest.passes(good!)).toBe(false);
+      gpu.kernel = kernel;
+      expect(contest.wrong).toEqual([tilesText(idle!), expect.stringMatching(/^\S+ \(.*\)$/)]);
       const { ratio, stepsPerSecond } = await contest.duel(good!, 5);
       expect(ratio.repeats).toBe(5);
       expect(stepsPerSecond).toBeGreaterThan(0);
@@ -127,11 +141,14 @@ describe('on a device', () => {
   it('tunes a schedule, and says what it was measured with', async () => {
     const { gpu } = device;
     const notes: string[] = [];
+    const kept: TilesEntry[] = [];
     const { entries, leftOut, wrong } = await tune(gpu, {
       ...{ schedules: ['bp fused'], shapes: [shape], dataset: tinySet() },
       // Time for the usual alone.
       ...{ seconds: 0, note: (line: string) => notes.push(line) },
+      keep: async (entry) => void kept.push(entry),
     });
+    expect(kept).toEqual(entries);
     expect({ leftOut, wrong }).toEqual({ leftOut: [], wrong: [] });
     const [found] = entries;
     expect(found).toMatchObject({
