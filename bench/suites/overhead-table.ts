@@ -1,7 +1,7 @@
 import Table from 'cli-table3';
 import { duration } from '../../src/report/numbers.ts';
 import { TABLE_STYLE } from '../../src/report/table.ts';
-import type { DispatchCost, OtherCost, OverheadResult } from './overhead.ts';
+import type { DispatchCost, OverheadResult } from './overhead.ts';
 import type { Spread } from './suite.ts';
 
 /** A median with its quantiles behind it: `1.23 us (1.20 to 1.31)`. */
@@ -33,7 +33,7 @@ export function overheadTable({ dispatches, others, counts }: OverheadResult): s
     head: ['one more', 'until done (p10 to p90)'],
     colAligns: ['left', 'right'],
   });
-  for (const { what, seconds } of others as OtherCost[]) other.push([what, withSpread(seconds)]);
+  for (const { what, seconds } of others) other.push([what, withSpread(seconds)]);
   return [
     each.toString(),
     `slopes over ${counts[0]} to ${counts.at(-1)} dispatches; encode and submit are the JavaScript thread's share`,

@@ -1,9 +1,9 @@
 import type { Gpu } from '../../src/gpu/gpu.ts';
 import { Plan } from '../../src/gpu/plan.ts';
-import { ReadbackPool } from '../../src/gpu/readback.ts';
 import { empty, tick } from '../../src/kernels/overhead.ts';
 import type { Tensor } from '../../src/tensor.ts';
 import { CheckFailedError } from '../paper.ts';
+import { measureOthers, type OtherCost, readClocks } from './overhead-others.ts';
 import { overheadTable } from './overhead-table.ts';
 import { line, repeat, type Spread, type Suite, type SuiteContext, spread } from './suite.ts';
 
@@ -23,13 +23,6 @@ export interface DispatchCost {
   readonly total: Spread;
 }
 
-/** Seconds that one more of something else costs, until it is done. */
-export interface OtherCost {
-  readonly what: string;
-  readonly seconds: Spread;
-  readonly counts: readonly number[];
-}
-
 /** What the suite found. */
 export interface OverheadResult {
   /** Dispatches in one pass, the points of the slopes. */
@@ -42,7 +35,6 @@ export interface OverheadResult {
 
 const COUNTS = [64, 128, 256, 512, 1024, 2048, 4096];
 const QUICK_COUNTS = [64, 128, 256];
-const FEW = [1, 2, 4, 8, 16, 32];
 
 /** The first `count` dispatches of a plan, as a plan; it owns nothing. */
 function firstOf(plan: Plan, count: number): Plan {
@@ -78,17 +70,6 @@ function record(
     }
   }
   return { plan, clocks };
-}
-
-/** What is in some tensors of one u32 each. */
-async function readClocks(gpu: Gpu, clocks: readonly Tensor[]): Promise<number[]> {
-  const pool = new ReadbackPool(gpu, 'clocks', clocks);
-  try {
-    const pending = gpu.submit('clocks', (encoder) => pool.copy(encoder));
-    return (await pending.read()).map((bytes) => new Uint32Array(bytes)[0]!);
-  } finally {
-    pool.destroy();
-  }
 }
 
 /**
@@ -156,80 +137,6 @@ async function measureDispatch(
     const cost = { ...kind, encode: of('encode'), submit: of('submit'), total: of('total') };
     const all = submitted.reduce((sum, count) => sum + count, 0);
     return { cost, counted: kind.kernel === 'tick' ? all : 0 };
-  } finally {
-    plan.destroy();
-  }
-}
-
-/** Times something that is done `count` times and then waited for: the slope over the counts. */
-async function slopeOf(
-  what: string,
-  repeats: number,
-  counts: readonly number[],
-  run: (count: number) => Promise<void>,
-): Promise<OtherCost> {
-  const slopes = await repeat({ repeats }, async () => {
-    const points: [number, number][] = [];
-    for (const count of counts) {
-      const began = performance.now();
-      await run(count);
-      points.push([count, (performance.now() - began) / 1e3]);
-    }
-    return line(points).slope;
-  });
-  return { what, seconds: spread(slopes), counts };
-}
-
-/** Submits, passes, waits and readbacks, each with one tick in it. */
-async function measureOthers(gpu: Gpu, repeats: number): Promise<{ others: OtherCost[]; counted: number }> {
-  const plan = new Plan(gpu, 'others');
-  const times = (count: number, run: () => void) => {
-    for (let i = 0; i < count; i++) run();
-  };
-  try {
-    const clock = plan.tensor('clock', [1], 'u32');
-    const large = plan.tensor('large', [2 ** 18]);
-    plan.dispatch(tick, { label: 'tick', params: {}, tensors: { clock } });
-    await plan.ready();
-    let ticks = 0;
-    const submitted = (count: number) => {
-      ticks += count;
-    };
-    const passes = await slopeOf('a pass of one dispatch, in one submit', repeats, FEW, (count) => {
-      submitted(count);
-      gpu.submit('passes', (encoder) => times(count, () => plan.encode(encoder)));
-      return gpu.idle();
-    });
-    const submits = await slopeOf('a submit of one dispatch', repeats, FEW, (count) => {
-      submitted(count);
-      times(count, () => plan.submit());
-      return gpu.idle();
-    });
-    const waits = await slopeOf('a submit of one dispatch, waited for', repeats, FEW, async (count) => {
-      submitted(count);
-      for (let i = 0; i < count; i++) {
-        plan.submit();
-        await gpu.idle();
-      }
-    });
-    const readback = async (what: string, tensor: Tensor) => {
-      const pool = new ReadbackPool(gpu, what, [tensor]);
-      try {
-        return await slopeOf(what, repeats, FEW, async (count) => {
-          submitted(count);
-          for (let i = 0; i < count; i++) await plan.submitAndRead(1, pool).read();
-        });
-      } finally {
-        pool.destroy();
-      }
-    };
-    const small = await readback('a submit of one dispatch, and 4 bytes read back', clock);
-    const whole = await readback('a submit of one dispatch, and 1 MiB read back', large);
-    const [counted] = await readClocks(gpu, [clock]);
-    if (counted !== ticks) {
-      throw new CheckFailedError(`overhead: ${ticks} dispatches were submitted, and ${counted} ran`);
-    }
-    return { others: [passes, submits, waits, small, whole], counted };
   } finally {
     plan.destroy();
   }

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { CheckFailedError } from '../../bench/paper.ts';
 import { measurePeaks, type Peaks } from '../../bench/peaks.ts';
 import { makeContents, paramsFromShape } from '../../bench/profile-inputs.ts';
@@ -8,6 +8,7 @@ import { kernelsTable } from '../../bench/suites/kernels-table.ts';
 import { climb, RUNGS } from '../../bench/suites/ladder.ts';
 import { tooLong } from '../../bench/suites/measured.ts';
 import { checkClocks, measureOverhead } from '../../bench/suites/overhead.ts';
+import { checkReadback, measureOthers } from '../../bench/suites/overhead-others.ts';
 import { overheadTable } from '../../bench/suites/overhead-table.ts';
 import { spread } from '../../bench/suites/suite.ts';
 import type { KernelSpec } from '../../src/gpu/kernel.ts';
@@ -55,8 +56,9 @@ describe('overhead', () => {
     expect(new Set(result.dispatches.map((d) => `${d.kernel} ${d.buffers} ${d.pipelines}`)).size).toBe(8);
     expect(result.others).toHaveLength(5);
     for (const { total } of result.dispatches) expect(total.repeats).toBe(5);
-    // Four kinds of ticks, run once to be checked, once to warm up, and five times; the others six times.
-    const others = 5 * 6 * (1 + 2 + 4 + 8 + 16 + 32);
+    // Four kinds of ticks, run once to be checked, once to warm up, and five times; the others six times, after 32 of each
+    // that are checked.
+    const others = 5 * (32 + 6 * (1 + 2 + 4 + 8 + 16 + 32));
     expect(result.counted).toBe(4 * 7 * (2 + 4 + 8) + others);
     expect(device.gpu.alive.buffers).toBe(0);
     expect(overheadTable(result)).toMatch(/tick, a buffer each, two in turn/);
@@ -70,6 +72,39 @@ describe('overhead', () => {
       /not those that were submitted \(one clock\): counter 0 should stand at 9, and stands at 8$/,
     );
     expect(() => checkClocks([2, 4, 1, 3], [2, 4], 2, 'four')).toThrow(CheckFailedError);
+  });
+
+  it('compares what was read back, before it times how long that takes', async () => {
+    const { gpu } = device;
+    const read = gpu.readStaging.bind(gpu);
+    let large = 0;
+    const spy = vi.spyOn(gpu, 'readStaging').mockImplementation(async (staging, size) => {
+      const bytes = await read(staging, size);
+      if (size !== 2 ** 20) return bytes;
+      large++;
+      new Uint32Array(bytes)[7]! += 1;
+      return bytes;
+    });
+    try {
+      const run = measureOthers(gpu, 5);
+      await expect(run).rejects.toThrow(CheckFailedError);
+      await expect(run).rejects.toThrow(
+        /1 MiB read back: word 7 of what came back should be \d+, and is \d+$/,
+      );
+      // The first of the run that is checked, and none that would have been timed.
+      expect(large).toBe(1);
+    } finally {
+      spy.mockRestore();
+    }
+    expect(gpu.alive.buffers).toBe(0);
+  });
+
+  it('fails when a readback brings too little', () => {
+    const words = Uint32Array.of(1, 2);
+    checkReadback('two', words.buffer, words);
+    expect(() => checkReadback('two', Uint32Array.of(1).buffer, words)).toThrow(
+      /^overhead: two: 8 bytes should come back, and 4 came$/,
+    );
   });
 });
 
