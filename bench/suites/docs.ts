@@ -2,11 +2,10 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { duration, significant } from '../../src/report/numbers.ts';
+import { fusedOf, ladderOf } from './docs-kernels.ts';
 import { committedRuns, RUN_TABLES } from './docs-runs.ts';
 import { peerRates, stepAtPaper, stepRates, table } from './docs-steps.ts';
 import type { KernelsResult } from './kernels.ts';
-import { share } from './kernels-table.ts';
-import { RUNGS, type RungAt } from './ladder.ts';
 import type { OverheadResult } from './overhead.ts';
 import { dispatchName, withSpread } from './overhead-table.ts';
 import type { PeersResult } from './peers.ts';
@@ -99,24 +98,18 @@ function byDevice<R extends SuiteResult, Row>(
 const rate = ({ median, p10, p90 }: Spread): string =>
   `${significant(median)} (${significant(p10)} to ${significant(p90)})`;
 
-const adds = new Map(RUNGS.map((rung) => [rung.name, rung.adds]));
-
-function ladderOf({ ladder }: KernelsResult): string {
-  const shapes = [...new Set(ladder.map((at) => at.shape))];
-  const cell = (at: RungAt | undefined) =>
-    at && 'gflops' in at ? `${significant(at.gflops)}, ${share(at.ofPeak.flops)}` : '-';
-  const rows = [...new Set(ladder.map((at) => at.rung))].map((rung) => [
-    `\`${rung}\``,
-    adds.get(rung) ?? '',
-    ...shapes.map((shape) => cell(ladder.find((at) => at.rung === rung && at.shape === shape))),
-  ]);
-  const [head, line, ...body] = table(['rung', 'adds', ...shapes], rows).split('\n');
-  return [head, line!.replace('| ---: |', '| --- |'), ...body].join('\n');
+/** The same table for each device, one below the other, without those whose record is older than what it shows. */
+function forEach<R extends SuiteResult>(
+  parts: readonly Part<R>[],
+  make: (result: R) => string | undefined,
+  of = '',
+): string {
+  const tables = parts.flatMap(({ slug, part }) => {
+    const made = make(part.result);
+    return made === undefined ? [] : [`**${slug}**${of}\n\n${made}`];
+  });
+  return tables.length > 0 ? tables.join('\n\n') : 'No committed record has these figures yet.';
 }
-
-/** The same table for each device, one below the other. */
-const forEach = <R extends SuiteResult>(parts: readonly Part<R>[], make: (result: R) => string): string =>
-  parts.map(({ slug, part }) => `**${slug}**\n\n${make(part.result)}`).join('\n\n');
 
 /** The tables by the name that their markers on the page have. */
 export const TABLES: Readonly<Record<string, (records: readonly DeviceRecord[]) => string>> = {
@@ -156,11 +149,12 @@ export const TABLES: Readonly<Record<string, (records: readonly DeviceRecord[]) 
       ]),
     ),
   'kernels.ladder': (records) =>
-    partsOf<KernelsResult>(records, 'kernels')
-      .map(
-        ({ slug, part }) => `**${slug}**: GFLOP/s, and what that is of the peak\n\n${ladderOf(part.result)}`,
-      )
-      .join('\n\n'),
+    forEach(
+      partsOf<KernelsResult>(records, 'kernels'),
+      ladderOf,
+      ': medians, and what they are of the peak in brackets',
+    ),
+  'kernels.fused': (records) => forEach(partsOf<KernelsResult>(records, 'kernels'), fusedOf),
   'step.origins': (records) => origins(partsOf(records, 'step')),
   'step.paper': (records) => forEach(partsOf<StepResult>(records, 'step'), stepAtPaper),
   'step.rates': (records) => forEach(partsOf<StepResult>(records, 'step'), stepRates),

@@ -66,8 +66,7 @@ export function shapeOf(spec: KernelSpec, size: Size, isCpu: boolean, all: reado
   const shapes = SHAPES[shapeForm(spec)];
   if (!shapes) {
     return {
-      leftOut:
-        'its inputs cannot be made up from a few numbers; the suite step and syngrad profile measure it',
+      leftOut: 'the rows of the fused schedules have it, in each form that the device can run',
     };
   }
   const [network, onGpu, onCpu] = shapes;

@@ -6,8 +6,9 @@ import { tensorFrom } from '../../src/tensor.ts';
 import { measurePeaks, type Peaks } from '../peaks.ts';
 import { paramsFromShape } from '../profile-inputs.ts';
 import { contentsOf, type Size, shapeOf } from './kernel-shapes.ts';
+import { type FusedAt, measureFused } from './kernels-fused.ts';
 import { kernelsTable } from './kernels-table.ts';
-import { climb, type ProductShape, type RungAt } from './ladder.ts';
+import { climb, leaveOut, type ProductShape, type RungAt } from './ladder.ts';
 import { expectChecked, type Rate, rateOf, tooLong } from './measured.ts';
 import type { Suite, SuiteContext } from './suite.ts';
 import { type PlanTime, timePlan } from './timing.ts';
@@ -34,18 +35,38 @@ export type KernelAt = { readonly kernel: string; readonly size: Size } & (
 export interface KernelsResult {
   readonly peaks: Peaks;
   readonly kernels: readonly KernelAt[];
+  /** Every dispatch of the fused schedules; older records have none. */
+  readonly fused?: readonly FusedAt[];
   readonly ladder: readonly RungAt[];
 }
 
 /** Work of a kernel above which it is checked at a smaller shape: its float64 twin takes a second then. */
 const MOST_CHECKED = { flops: 128e6, bytes: 16 * 2 ** 20 };
 
-/** The products of the ladder. The last is for GPUs: it would take minutes on a CPU driver. */
+/** The products of the ladder: the network's, a large one, and one for GPUs. */
 const PRODUCTS: readonly ProductShape[] = [
   { M: 256, K: 784, N: 256 },
   { M: 1024, K: 1024, N: 1024 },
   { M: 4096, K: 4096, N: 4096 },
 ];
+
+/** How many of the products are climbed, and why the others are not. */
+export function productsFor(context: { isCpu: boolean; quick: boolean; full: boolean }): {
+  readonly climbed: readonly ProductShape[];
+  readonly leftOut: readonly RungAt[];
+} {
+  const { isCpu, quick, full } = context;
+  const [count, reason] = full
+    ? [PRODUCTS.length, '']
+    : quick
+      ? [1, 'the shortest form has the product of the network alone']
+      : [isCpu ? 2 : PRODUCTS.length, 'it takes too long on a CPU driver, unless --full asks for it'];
+  const rest = PRODUCTS.slice(count);
+  return {
+    climbed: PRODUCTS.slice(0, count),
+    leftOut: rest.flatMap((shape) => leaveOut(shape, reason)),
+  };
+}
 
 const SEED = 7;
 
@@ -149,15 +170,21 @@ export async function measureKernels(
 /** `syngrad bench kernels`. */
 export const kernelsSuite: Suite<KernelsResult> = {
   name: 'kernels',
-  about: "every kernel at the network's shapes and at large ones, and the ladder of matrix products",
+  about:
+    "every kernel at the network's shapes and at large ones, every dispatch of the fused schedules, and the ladder of " +
+    'matrix products',
+  options: [{ flags: '--full', about: 'the whole ladder on a CPU driver too, however long it takes' }],
   async run(context) {
     const { gpu, repeats, quick, note } = context;
     const peaks = await measurePeaks(gpu, { repeats });
     note(`peaks: ${peaks.gflops.toPrecision(3)} GFLOP/s, ${peaks.gbs.toPrecision(3)} GB/s`);
     const measured = await measureKernels(context, peaks);
-    const shapes = quick ? PRODUCTS.slice(0, 1) : gpu.isCpu ? PRODUCTS.slice(0, 2) : PRODUCTS;
-    const ladder = await climb({ gpu, peaks, repeats, note, least: quick ? 0.002 : undefined }, shapes);
-    return { peaks, kernels: measured, ladder };
+    const fused = await measureFused(context, peaks);
+    const full = context.options?.full === true;
+    const { climbed, leftOut } = productsFor({ isCpu: gpu.isCpu, quick, full });
+    const least = quick ? 0.002 : undefined;
+    const ladder = await climb({ gpu, peaks, repeats, note, least, patient: full }, climbed);
+    return { peaks, kernels: measured, fused, ladder: [...ladder, ...leftOut] };
   },
   table: kernelsTable,
 };

@@ -224,11 +224,17 @@ export interface ClimbOptions {
   /** Seconds that the smallest counted submit should take. */
   readonly least?: number | undefined;
   readonly note: (line: string) => void;
+  /** Whether nothing is left out for taking long. */
+  readonly patient?: boolean;
 }
+
+/** A product that is left out as a whole: an entry with the reason for each rung. */
+export const leaveOut = (shape: ProductShape, reason: string, rungs: readonly Rung[] = RUNGS): RungAt[] =>
+  rungs.map(({ name }) => ({ rung: name, shape: nameOf(shape), leftOut: reason }));
 
 /** Checks and times every rung at every shape, smallest first. */
 export async function climb(
-  { gpu, peaks, repeats, least, note }: ClimbOptions,
+  { gpu, peaks, repeats, least, note, patient = false }: ClimbOptions,
   shapes: readonly ProductShape[],
   rungs: readonly Rung[] = RUNGS,
 ): Promise<RungAt[]> {
@@ -248,7 +254,7 @@ export async function climb(
       for (const rung of rungs) {
         const perSecond = before.get(rung.name);
         const flops = rung.spec.flops({ ...shape });
-        const leftOut = perSecond === undefined ? undefined : tooLong(flops, perSecond, repeats);
+        const leftOut = patient || perSecond === undefined ? undefined : tooLong(flops, perSecond, repeats);
         const at =
           leftOut === undefined
             ? await measureRung(gpu, rung, { shape, expected, tensors }, peaks, repeats, least)

@@ -48,7 +48,7 @@ const mostRepeats = (dispatch: Dispatch): number =>
  * Calls `use` with a function that puts back what the dispatch has written since, so that neither a counter nor a
  * parameter runs away while it is repeated. It is put back at the end, too.
  */
-async function keeping<T>(
+export async function keeping<T>(
   gpu: Gpu,
   dispatch: Dispatch,
   use: (putBack: () => Promise<void>) => Promise<T>,

@@ -118,14 +118,19 @@ describe('kernels', () => {
           else expect(() => paramsFromShape(spec, found.shape), spec.file).not.toThrow();
         }
       }
-      // Every kernel of a training step but the fused ones is measured at the network's shape.
+      // Every kernel of a training step is measured at the network's shape: the fused ones in their schedules.
       const network = shapeOf(spec, 'network', true, kernels);
       if ('leftOut' in network) {
         expect(`${spec.file}: ${network.leftOut}`).toMatch(
-          /rung of the ladder$|overhead measures it$|percentages are of$|^fused_\w+: its inputs/,
+          /rung of the ladder$|overhead measures it$|percentages are of$|^fused_\w+: the rows of the fused/,
         );
       }
     }
+  });
+
+  it('have among them the one that copies into the arena and out of it', () => {
+    const copyRows = kernels.find(({ file }) => file === 'copy_rows')!;
+    expect(shapeOf(copyRows, 'network', true, kernels)).toEqual({ shape: '256x10x1x10x1x12' });
   });
 
   it.each([
