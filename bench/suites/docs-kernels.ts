@@ -1,8 +1,8 @@
-import { duration, significant } from '../../src/report/numbers.ts';
+import { duration } from '../../src/report/numbers.ts';
 import { table } from './docs-steps.ts';
 import type { KernelsResult } from './kernels.ts';
 import type { FusedAt, FusedDispatch } from './kernels-fused.ts';
-import { measuredShapes, rungCells, rungsLeftOut, share } from './kernels-table.ts';
+import { measuredShapes, rate, rungCells, rungsLeftOut, share } from './kernels-table.ts';
 import { RUNGS } from './ladder.ts';
 import { withSpread } from './overhead-table.ts';
 
@@ -33,26 +33,25 @@ export function ladderOf({ ladder }: KernelsResult): string {
 /** The dispatches of a schedule, and below them what they take together in a step of training. */
 function dispatchRows(at: FusedAt): string[][] {
   if (!('dispatches' in at)) return [];
-  const name = `${at.schedule}, ${at.form === 'cpu' ? 'form for CPU drivers' : 'form for GPUs'}`;
   const { dispatches } = at;
   const rows = dispatches.map((each) => [
-    `${name}: \`${each.label}\``,
+    `${at.schedule}: \`${each.label}\``,
     `\`${each.kernel}\``,
     each.jobs,
     withSpread(each.time.wall),
-    significant(each.gflops),
-    significant(each.gbs),
+    rate(each.gflops),
+    rate(each.gbs),
     share(each.ofRoofline),
   ]);
   const sum = (of: (each: FusedDispatch) => number) => dispatches.reduce((all, each) => all + of(each), 0);
   const seconds = sum(({ time }) => time.wall.median);
-  const perSecond = (work: number) => significant(work / seconds / 1e9);
+  const perSecond = (work: number) => rate(work / seconds / 1e9);
   const steps = at.steps === 1 ? 'a step' : `${at.steps} steps`;
   return [
     ...rows,
     [
-      `**${name}: ${steps}**`,
-      '',
+      `**${at.schedule}: ${steps}**`,
+      at.form === 'cpu' ? 'form for CPU drivers' : 'form for GPUs',
       'their medians added up',
       duration(seconds),
       perSecond(sum(({ flops }) => flops)),

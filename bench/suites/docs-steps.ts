@@ -42,6 +42,7 @@ export function stepAtPaper({ cells }: StepResult): string {
       'multiply-adds a step',
       'a step',
       'all dispatches at their roof',
+      'a step / that',
     ],
     runs.map((run) => [
       run.name,
@@ -49,6 +50,7 @@ export function stepAtPaper({ cells }: StepResult): string {
       `${significant(run.macsPerStep / 1e6)} M`,
       duration(1 / run.stepsPerSecond.median),
       duration(run.rooflineSeconds),
+      significant(1 / run.stepsPerSecond.median / run.rooflineSeconds),
     ]),
   );
 }

@@ -11,7 +11,8 @@ import type { PlanTime } from './timing.ts';
 export const share = (value: number): string =>
   `${value < 0.1 ? (100 * value).toPrecision(2) : Math.round(100 * value)} %`;
 
-const rate = (value: number): string => (value === 0 ? '-' : significant(value));
+/** A rate; of a kernel that has no such work, none. */
+export const rate = (value: number): string => (value === 0 ? '-' : significant(value));
 
 /** A rung at a shape: its GFLOP/s and GB/s, each with what that is of the peak; or that it was left out. */
 export const rungCells = (at: RungAt | undefined): [flops: string, bytes: string] =>

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { CheckFailedError } from '../../bench/paper.ts';
 import type { Peaks } from '../../bench/peaks.ts';
+import { type DeviceRecord, TABLES } from '../../bench/suites/docs.ts';
 import { fusedOf, ladderOf } from '../../bench/suites/docs-kernels.ts';
 import { productsFor } from '../../bench/suites/kernels.ts';
 import {
@@ -94,9 +95,9 @@ describe('the dispatches of the fused schedules', () => {
       /│ cdni wave: wave\.predict +│ fused_layers\S* +│ PREDICT 1 to 3 +│/,
     );
     const page = fusedOf(result)!;
-    expect(page).toMatch(/^\| bp fused, form for \w+( drivers)?: `top\.loss` \| `fused_top/m);
+    expect(page).toMatch(/^\| bp fused: `top\.loss` \| `fused_top/m);
     expect(page).toMatch(
-      /^\| \*\*cdni wave, form for .*: a step\*\* \| {2}\| their medians added up \| \S+ [mu]?s \|/m,
+      /^\| \*\*cdni wave: a step\*\* \| form for [^|]+ \| their medians added up \| \S+ [mu]?s \|/m,
     );
   });
 
@@ -175,8 +176,16 @@ describe('the dispatches of the fused schedules', () => {
     expect(fusedOf(result)).toMatch(/Left out: bp fused: .*no wave/);
   });
 
-  it('are missing from records that are older than them', () => {
-    expect(fusedOf({ peaks: PEAKS, kernels: [], ladder: [] })).toBeUndefined();
+  it('are missing from records that are older than them, and from the page of such', () => {
+    const old = { peaks: PEAKS, kernels: [], ladder: [] };
+    expect(fusedOf(old)).toBeUndefined();
+    const recordOf = (slug: string, result: object) =>
+      ({ slug, record: { suites: { kernels: { result } } } }) as unknown as DeviceRecord;
+    const fused = TABLES['kernels.fused']!;
+    expect(fused([recordOf('before', old)])).toBe('No committed record has these figures yet.');
+    const both = fused([recordOf('before', old), recordOf('since', { ...old, fused: [] })]);
+    expect(both).toMatch(/^\*\*since\*\*\n\n\| schedule: dispatch \|/);
+    expect(both).not.toContain('before');
   });
 });
 
