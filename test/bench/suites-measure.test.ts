@@ -214,6 +214,24 @@ describe('the ladder', () => {
     expect(device.gpu.alive.buffers).toBe(0);
   });
 
+  it('leaves out a rung that would take long, unless there is all the time in the world', async () => {
+    const shapes = [
+      { M: 12, K: 8, N: 20 },
+      { M: 16, K: 8, N: 20 },
+    ];
+    // So much work at the second product that its rate at the first one forbids it.
+    const { spec } = RUNGS[0]!;
+    const rung = { ...RUNGS[0]!, spec: { ...spec, flops: ({ M }: { M: number }) => (M === 12 ? 1 : 1e15) } };
+    const options = { gpu: device.gpu, peaks: PEAKS, repeats: 5, least: 1e-4, note };
+    const hurried = await climb(options, shapes, [rung]);
+    expect(hurried.map((at) => 'leftOut' in at)).toEqual([false, true]);
+    expect(hurried[1]).toMatchObject({
+      leftOut: expect.stringContaining('by its rate at the smaller shape'),
+    });
+    const patient = await climb({ ...options, patient: true }, shapes, [rung]);
+    expect(patient.map((at) => 'leftOut' in at)).toEqual([false, false]);
+  });
+
   it('does not time a rung that computes something else', async () => {
     const wrong = { ...RUNGS[0]!, name: 'transposed', spec: matmulNT };
     const options = { gpu: device.gpu, peaks: PEAKS, repeats: 5, least: 1e-4, note };
