@@ -13,7 +13,7 @@ import { type FormName, formFor } from '../../src/train/schedules/forms.ts';
 import { Trainer } from '../../src/train/trainer.ts';
 import { CheckFailedError } from '../paper.ts';
 import type { Peaks } from '../peaks.ts';
-import { expectChecked, type Rate, rateOf } from './measured.ts';
+import { expectChecked, type Rate, rateOf, unlessWrong } from './measured.ts';
 import { PAPER, type StepShape, trainOptions, VARIANTS, type Variant } from './step-variants.ts';
 import type { SuiteContext } from './suite.ts';
 import { type PlanTime, timePlan } from './timing.ts';
@@ -182,7 +182,7 @@ export interface FusedOptions {
  * device that can run both, backpropagation's, which has all the kernels, in the other form as well.
  */
 export async function measureFused(
-  { gpu, repeats, quick, note }: Pick<SuiteContext, 'gpu' | 'repeats' | 'quick' | 'note'>,
+  { gpu, repeats, quick, note, failed }: Pick<SuiteContext, 'gpu' | 'repeats' | 'quick' | 'note' | 'failed'>,
   peaks: Peaks,
   options: FusedOptions = {},
 ): Promise<FusedAt[]> {
@@ -192,11 +192,14 @@ export async function measureFused(
   const bench = { gpu, data, peaks, repeats, least: quick ? 0.002 : undefined };
   const own = formFor(gpu, dataset.classes, undefined);
   const found: FusedAt[] = [];
+  const measure = async (variant: Variant, form: FormName): Promise<void> => {
+    const at = await unlessWrong(failed, () => measureFusedSchedule(bench, variant, form, shape));
+    found.push({ schedule: variant.name, form, ...at });
+  };
   try {
     for (const variant of variants) {
-      found.push(await measureFusedSchedule(bench, variant, own, shape));
-      if (own === 'cpu' && variant.name === BOTH_KERNELS)
-        found.push(await measureFusedSchedule(bench, variant, 'gpu', shape));
+      await measure(variant, own);
+      if (own === 'cpu' && variant.name === BOTH_KERNELS) await measure(variant, 'gpu');
     }
   } finally {
     data.destroy();

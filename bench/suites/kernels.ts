@@ -9,7 +9,7 @@ import { contentsOf, type Size, shapeOf } from './kernel-shapes.ts';
 import { type FusedAt, measureFused } from './kernels-fused.ts';
 import { kernelsTable } from './kernels-table.ts';
 import { climb, leaveOut, type ProductShape, type RungAt } from './ladder.ts';
-import { expectChecked, type Rate, rateOf, tooLong } from './measured.ts';
+import { expectChecked, type Rate, rateOf, tooLong, unlessWrong } from './measured.ts';
 import type { Suite, SuiteContext } from './suite.ts';
 import { type PlanTime, timePlan } from './timing.ts';
 
@@ -131,7 +131,7 @@ export async function measureKernel(
 
 /** Checks and times every kernel of the registry at the network's shapes and, unless in a hurry, at large ones. */
 export async function measureKernels(
-  { gpu, repeats, quick, note }: Pick<SuiteContext, 'gpu' | 'repeats' | 'quick' | 'note'>,
+  { gpu, repeats, quick, note, failed }: Pick<SuiteContext, 'gpu' | 'repeats' | 'quick' | 'note' | 'failed'>,
   peaks: Peaks,
   all: readonly KernelSpec[] = kernels,
 ): Promise<KernelAt[]> {
@@ -157,8 +157,10 @@ export async function measureKernels(
         continue;
       }
       const least = quick ? 0.002 : undefined;
-      const measured = await measureKernel(gpu, spec, shape.shape, peaks, { repeats, least });
-      perSecond = work(measured.params) / measured.time.wall.median;
+      const measured = await unlessWrong(failed, () =>
+        measureKernel(gpu, spec, shape.shape, peaks, { repeats, least }),
+      );
+      if ('params' in measured) perSecond = work(measured.params) / measured.time.wall.median;
       found.push({ ...at, ...measured });
     }
   }
@@ -175,7 +177,7 @@ export const kernelsSuite: Suite<KernelsResult> = {
     'matrix products',
   options: [{ flags: '--full', about: 'the whole ladder on a CPU driver too, however long it takes' }],
   async run(context) {
-    const { gpu, repeats, quick, note } = context;
+    const { gpu, repeats, quick, note, failed } = context;
     const peaks = await measurePeaks(gpu, { repeats });
     note(`peaks: ${peaks.gflops.toPrecision(3)} GFLOP/s, ${peaks.gbs.toPrecision(3)} GB/s`);
     const measured = await measureKernels(context, peaks);
@@ -183,7 +185,7 @@ export const kernelsSuite: Suite<KernelsResult> = {
     const full = context.options?.full === true;
     const { climbed, leftOut } = productsFor({ isCpu: gpu.isCpu, quick, full });
     const least = quick ? 0.002 : undefined;
-    const ladder = await climb({ gpu, peaks, repeats, note, least, patient: full }, climbed);
+    const ladder = await climb({ gpu, peaks, repeats, note, least, patient: full, failed }, climbed);
     return { peaks, kernels: measured, fused, ladder: [...ladder, ...leftOut] };
   },
   table: kernelsTable,

@@ -10,7 +10,7 @@ import { type Tensor, tensorFrom, writeTensor } from '../../src/tensor.ts';
 import { CheckFailedError } from '../paper.ts';
 import type { Peaks } from '../peaks.ts';
 import { uniforms } from './kernel-shapes.ts';
-import { type Rate, rateOf, tooLong } from './measured.ts';
+import { type Failed, type Rate, rateOf, tooLong, unlessWrong } from './measured.ts';
 import { type PlanTime, timePlan } from './timing.ts';
 
 /** A product's sizes: C (M, N) = A (M, K) B (K, N). */
@@ -226,6 +226,8 @@ export interface ClimbOptions {
   readonly note: (line: string) => void;
   /** Whether nothing is left out for taking long. */
   readonly patient?: boolean;
+  /** As of {@link SuiteContext}. */
+  readonly failed?: Failed | undefined;
 }
 
 /** A product that is left out as a whole: an entry with the reason for each rung. */
@@ -234,7 +236,7 @@ export const leaveOut = (shape: ProductShape, reason: string, rungs: readonly Ru
 
 /** Checks and times every rung at every shape, smallest first. */
 export async function climb(
-  { gpu, peaks, repeats, least, note, patient = false }: ClimbOptions,
+  { gpu, peaks, repeats, least, note, patient = false, failed }: ClimbOptions,
   shapes: readonly ProductShape[],
   rungs: readonly Rung[] = RUNGS,
 ): Promise<RungAt[]> {
@@ -255,10 +257,14 @@ export async function climb(
         const perSecond = before.get(rung.name);
         const flops = rung.spec.flops({ ...shape });
         const leftOut = patient || perSecond === undefined ? undefined : tooLong(flops, perSecond, repeats);
-        const at =
-          leftOut === undefined
-            ? await measureRung(gpu, rung, { shape, expected, tensors }, peaks, repeats, least)
-            : { rung: rung.name, shape: nameOf(shape), leftOut };
+        const at: RungAt = {
+          ...{ rung: rung.name, shape: nameOf(shape) },
+          ...(leftOut === undefined
+            ? await unlessWrong(failed, () =>
+                measureRung(gpu, rung, { shape, expected, tensors }, peaks, repeats, least),
+              )
+            : { leftOut }),
+        };
         found.push(at);
         if ('gflops' in at) before.set(rung.name, 1e9 * at.gflops);
       }

@@ -38,6 +38,28 @@ export function tooLong(work: number, perSecond: number, repeats: number): strin
     : undefined;
 }
 
+/** Is told what failed its check, where the rest is to be measured all the same. */
+export type Failed = (message: string) => void;
+
+/**
+ * Does something that a check may fail, and without which others can be measured: then it is left out, with the reason,
+ * and whoever asked is told. Where nobody asked, it is thrown.
+ *
+ * @throws CheckFailedError without `failed`; whatever else `work` throws
+ */
+export async function unlessWrong<T>(
+  failed: Failed | undefined,
+  work: () => Promise<T>,
+): Promise<T | { readonly leftOut: string }> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof CheckFailedError) || failed === undefined) throw error;
+    failed(error.message);
+    return { leftOut: `it fails its check: ${error.message}` };
+  }
+}
+
 /** Fails when a kernel did not write what its twin says: nothing is timed then. */
 export function expectChecked(report: CheckReport, what: string): { worst: number } {
   if (!report.passed) throw new CheckFailedError(`${what}: ${report.failures.join('; ')}`);

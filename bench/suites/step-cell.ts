@@ -8,6 +8,7 @@ import { Trainer } from '../../src/train/trainer.ts';
 import { CheckFailedError } from '../paper.ts';
 import type { Peaks } from '../peaks.ts';
 import { compareLosses, toleranceOf } from '../peers/agreement.ts';
+import { type Failed, unlessWrong } from './measured.ts';
 import { StepRunner, type StepTime } from './step-runner.ts';
 import {
   FIRST_STEPS,
@@ -72,6 +73,10 @@ export interface Bench {
   readonly peaks: Peaks;
   /** Units of a hidden layer. */
   readonly hidden: number;
+  /** Variants that have failed their check, and how. */
+  readonly wrong?: ReadonlyMap<string, string>;
+  /** As of {@link SuiteContext}. */
+  readonly failed?: Failed | undefined;
 }
 
 /** A variant that is ready to be timed. */
@@ -183,17 +188,20 @@ export async function measureCell(
   cell: { readonly layers: number; readonly batch: number },
   variants: readonly Variant[] = VARIANTS,
 ): Promise<StepCell> {
-  const { gpu, data, repeats, seconds, peaks, hidden } = bench;
+  const { gpu, data, repeats, seconds, peaks, hidden, wrong, failed } = bench;
   const trainers: Trainer[] = [];
   const layered = new Map<string, readonly number[]>();
   const ready: Ready[] = [];
-  const leftOut = new Map<string, string>();
+  const leftOut = new Map<string, string>(wrong);
   const times = new Map<string, StepTime[]>();
   // What the device has no memory for is left out, and so is what diverges: it was no training any more.
   const guarded = async (name: string, work: () => Promise<void>): Promise<void> => {
     if (leftOut.has(name)) return;
     try {
-      await work();
+      const done = await unlessWrong(failed, work);
+      if (!done) return;
+      leftOut.set(name, done.leftOut);
+      times.delete(name);
     } catch (error) {
       if (!(error instanceof InputError)) throw error;
       leftOut.set(name, error.message);

@@ -7,6 +7,7 @@ import { type Tiles, tilesFor } from '../../src/kernels/tiles.ts';
 import { Trainer } from '../../src/train/trainer.ts';
 import { CheckFailedError } from '../paper.ts';
 import { measurePeaks, type Peaks } from '../peaks.ts';
+import { type Failed, unlessWrong } from './measured.ts';
 import { checkWritable, writePicture } from './picture.ts';
 import { measureCell, type StepCell } from './step-cell.ts';
 import { stepMap } from './step-map.ts';
@@ -127,18 +128,23 @@ async function checkAll(
   variants: readonly Variant[],
   hidden: number,
   grid: Grid,
-): Promise<StepCheck[]> {
+  failed: Failed | undefined,
+): Promise<{ checks: StepCheck[]; wrong: Map<string, string> }> {
   const checks: StepCheck[] = [];
+  const wrong = new Map<string, string>();
   for (const variant of variants) {
     const depths = grid.layers.filter((layers, i) => i === 0 || layers <= MOST_LAYERS);
     for (const layers of variant.schedule === 'wave' ? depths : depths.slice(0, 1)) {
       for (const tiles of tilesOf(gpu, variant, { layers, hidden }, grid)) {
-        const check = await checkVariant(gpu, data, variant, { layers, hidden, tiles });
-        if (check) checks.push(check);
+        const check = await unlessWrong(failed, () =>
+          checkVariant(gpu, data, variant, { layers, hidden, tiles }),
+        );
+        if (check && 'leftOut' in check) wrong.set(variant.name, check.leftOut);
+        else if (check) checks.push(check);
       }
     }
   }
-  return checks;
+  return { checks, wrong };
 }
 
 /** What may be other than usual: the whole grid on every device; and for tests another network, and other data. */
@@ -153,14 +159,14 @@ export interface StepOptions {
 
 /** Checks and measures the whole grid. */
 export async function measureSteps(
-  { gpu, repeats, quick, note }: Pick<SuiteContext, 'gpu' | 'repeats' | 'quick' | 'note'>,
+  { gpu, repeats, quick, note, failed }: Pick<SuiteContext, 'gpu' | 'repeats' | 'quick' | 'note' | 'failed'>,
   asked: Partial<Grid> & StepOptions,
 ): Promise<StepResult> {
   const grid = gridOf({ isCpu: gpu.isCpu, quick }, asked);
   const { hidden = PAPER.hidden, dataset = await mnistDataset(), copyBytes, variants = VARIANTS } = asked;
   const data = new ResidentDataset(gpu, dataset);
   try {
-    const checks = await checkAll(gpu, data, variants, hidden, grid);
+    const { checks, wrong } = await checkAll(gpu, data, variants, hidden, grid, failed);
     note(
       `step: ${checks.length} schedules checked, worst error ${Math.max(...checks.map((c) => c.worst)).toPrecision(3)} of its bound`,
     );
@@ -171,7 +177,7 @@ export async function measureSteps(
     for (const layers of grid.layers) {
       for (const batch of grid.batch) {
         const cell = await measureCell(
-          { gpu, data, repeats, seconds, peaks, hidden },
+          { gpu, data, repeats, seconds, peaks, hidden, wrong, failed },
           { layers, batch },
           variants,
         );

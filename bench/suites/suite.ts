@@ -82,6 +82,11 @@ export interface SuiteContext {
   readonly quick: boolean;
   /** Tells the user how far it has got. */
   readonly note: (line: string) => void;
+  /**
+   * Is told what failed its check and was not timed; the suite goes on with the rest, and ends with another exit code.
+   * Without it the first failure ends the suite.
+   */
+  readonly failed?: (message: string) => void;
   /** The suite's own options, as they were read. */
   readonly options?: Readonly<Record<string, unknown>>;
 }

@@ -54,7 +54,9 @@ export async function runSuite(suite: Suite, options: SuiteOptions): Promise<num
       );
     }
     const date = new Date();
-    const result = await suite.run({ gpu, adapter, repeats, quick, note: say, options });
+    const failures: string[] = [];
+    const failed = (message: string) => void failures.push(message);
+    const result = await suite.run({ gpu, adapter, repeats, quick, note: say, failed, options });
     const part = partOf(info, date, made, { repeats, quick }, result);
     say(suite.table(result));
     if (quick) say('--quick: to see that it works, not to be quoted');
@@ -62,10 +64,11 @@ export async function runSuite(suite: Suite, options: SuiteOptions): Promise<num
     if (json) process.stdout.write(`${JSON.stringify(part, null, 2)}\n`);
     const { suites: parts } = await mergePart(path, suite.name, part);
     say(`written: ${path} (${Object.keys(parts).join(', ')})`);
+    for (const message of failures) process.stderr.write(`syngrad: ${message}\n`);
+    return failures.length > 0 ? 1 : 0;
   } finally {
     gpu.destroy();
   }
-  return 0;
 }
 
 /** Adds a command for each suite below `bench`. */
