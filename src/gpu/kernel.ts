@@ -5,6 +5,18 @@ import { type Constants, formatShaderMessage, readConstants, ShaderError, withCo
 /** The values of a kernel's `struct Params`, by field. */
 export type Params = Readonly<Record<string, number>>;
 
+/** What one layer, or predictor, has done in one dispatch of a kernel that works for several. */
+export interface WorkPart {
+  /** Whose work it is, by the name that dispatches of its own begin with: `layer2`, `sg1`, `loss`. */
+  readonly of: string;
+  /** What is done: `FORWARD`, `GRAD`. */
+  readonly role: string;
+  /** Its sizes: `256x784x256`. */
+  readonly shape: string;
+  readonly flops: number;
+  readonly bytes: number;
+}
+
 /**
  * A kernel as data: everything about one shader file that the host must know. The bind group layout is built from
  * it, never guessed from the shader (`layout: 'auto'` drops bindings that a shader does not use).
@@ -24,6 +36,8 @@ export interface KernelSpec<P extends string = string, B extends string = string
   readonly macs?: (p: Readonly<Record<P, number>>) => number;
   /** Bytes that one dispatch must at least read and write: each tensor element once. */
   readonly bytes: (p: Readonly<Record<P, number>>) => number;
+  /** Of a kernel that does the work of several layers: theirs one by one, which sum up to the whole. */
+  readonly parts?: (p: Readonly<Record<P, number>>) => readonly WorkPart[];
   /** The same computation in float64, with the bound that float32 arithmetic must keep. */
   readonly twin: Twin<P, B>;
 }

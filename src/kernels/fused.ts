@@ -1,16 +1,9 @@
-import { ceilDiv, defineKernel, type KernelSpec } from '../gpu/kernel.ts';
+import { ceilDiv, defineKernel, type KernelSpec, type WorkPart } from '../gpu/kernel.ts';
 import type { Constants } from '../gpu/shader.ts';
 import * as twins from '../reference/fused/layers.ts';
 import * as topTwins from '../reference/fused/top.ts';
-
-/** What a workgroup of {@link fusedLayers} may do; a dispatch does any of them side by side. */
-export const ROLE = { forward: 1, teach: 2, predict: 4, grad: 8, pull: 16 } as const;
-
-/** The name of a role. */
-export type Role = keyof typeof ROLE;
-
-/** The roles, in the order of a dispatch's workgroups. */
-export const ROLES = Object.keys(ROLE) as Role[];
+import { macsOf, productsOf } from './fused-jobs.ts';
+import { layersWork, type TopWorkParams, topWork } from './fused-work.ts';
 
 const u32 = 'u32';
 const f32 = 'f32';
@@ -85,51 +78,14 @@ const layerParams = {
 export type LayerParams = keyof typeof layerParams;
 type P = Readonly<Record<LayerParams, number>>;
 
-/** One layer's part in one role: C (M, N), summed over K. */
-export interface FusedProduct {
-  readonly role: Role;
-  readonly layer: number;
-  readonly M: number;
-  readonly K: number;
-  readonly N: number;
-}
-
-/** The products of a dispatch, in the order of its workgroups. The loss is a PREDICT of the output layer: no product. */
-export function productsOf(p: P): FusedProduct[] {
-  return ROLES.flatMap((role) =>
-    Array.from({ length: p[`${role}_layers`] }, (_, i) => {
-      const layer = p[`${role}_from`] + i;
-      const [inputs, outputs] = [layer === 1 ? p.I : p.F, layer > p.H ? p.C : p.F];
-      const shape = {
-        forward: { M: p.B, K: inputs, N: outputs },
-        teach: { M: p.F + p.U + 1, K: p.B, N: p.F },
-        predict: layer > p.H ? { M: 1, K: p.F, N: 1 } : { M: p.B, K: p.F, N: p.F },
-        grad: { M: inputs + (layer > p.H ? 1 : 0), K: p.B, N: outputs },
-        pull: { M: p.B, K: outputs, N: p.F },
-      }[role];
-      return { role, layer, ...shape };
-    }),
-  );
-}
-
-/** Multiply-adds of a dispatch's matrix products, label rows and biases left out. */
-function macs(p: P): number {
-  const sizes = productsOf(p).map(({ role, layer, M, K, N }) => {
-    if (role === 'predict' && layer > p.H) return 0;
-    const rows = role === 'teach' ? p.F : role === 'grad' && layer > p.H ? M - 1 : M;
-    return rows * K * N;
-  });
-  return sizes.reduce((sum, n) => sum + n, 0);
-}
-
-/** Bytes that a dispatch must at least move: its factors and its results once, and for updates the moments. */
-function bytes(p: P): number {
-  const each = productsOf(p).map(({ role, layer, M, K, N }) => {
-    const update = role === 'teach' || role === 'grad';
-    const a = (role === 'forward' || role === 'grad') && layer === 1 ? p.B * p.words * 4 : 4 * M * K;
-    return a + 4 * K * N + (update ? 24 : 4) * M * N;
-  });
-  return each.reduce((sum, n) => sum + n, 0);
+/** The cost of a kernel whose work is that of its parts. */
+function costOf<Q>(parts: (p: Q) => readonly WorkPart[]) {
+  const sum = (p: Q, of: (part: WorkPart) => number) => parts(p).reduce((all, part) => all + of(part), 0);
+  return {
+    flops: (p: Q) => sum(p, ({ flops }) => flops),
+    bytes: (p: Q) => sum(p, ({ bytes }) => bytes),
+    parts,
+  };
 }
 
 const workgroups = (p: P, c: Constants): number =>
@@ -149,9 +105,8 @@ export const fusedLayers = defineKernel({
     state: 'read_write',
   },
   grid: (p, c) => [workgroups(p, c), 1],
-  flops: (p) => 2 * macs(p),
-  macs,
-  bytes,
+  ...costOf((p: P) => layersWork(p, 'tiles')),
+  macs: macsOf,
   twin: twins.fusedLayers,
 });
 
@@ -171,6 +126,7 @@ export const fusedLayersCpu: typeof fusedLayers = {
     }, 0);
     return [PILES! * ceilDiv(jobs, PILES!), 1];
   },
+  ...costOf((p: P) => layersWork(p, 'columns')),
   twin: twins.fusedLayersCpu,
 };
 
@@ -212,9 +168,8 @@ export const fusedTop: KernelSpec<TopParams, TopBuffers> = defineKernel({
     state: 'read_write',
   },
   grid: ({ B }, { ROWS }) => [ceilDiv(B, ROWS!), 1],
-  flops: ({ B, F, C }) => 4 * B * F * C,
+  ...costOf((p: TopWorkParams) => topWork(p, 'tiles')),
   macs: ({ B, F, C }) => 2 * B * F * C,
-  bytes: ({ B, F, C }) => 4 * (2 * B * F + F * C + B * C),
   twin: topTwins.fusedTop,
 });
 
@@ -223,5 +178,6 @@ export const fusedTopCpu: typeof fusedTop = {
   ...fusedTop,
   file: 'fused_top_cpu',
   grid: ({ F }, { COLUMNS }) => [ceilDiv(F, COLUMNS!), 1],
+  ...costOf((p: TopWorkParams) => topWork(p, 'columns')),
   twin: topTwins.fusedTopCpu,
 };

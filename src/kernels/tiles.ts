@@ -2,7 +2,7 @@ import { shaderSource } from '#shaders';
 import type { AdapterInfo } from '../gpu/adapters.ts';
 import { ceilDiv } from '../gpu/kernel.ts';
 import { type Constants, readConstants } from '../gpu/shader.ts';
-import { ROLES, type Role } from './fused.ts';
+import { ROLES, type Role } from './fused-jobs.ts';
 import { tilesTable } from './tiles-table.ts';
 
 /** Constants of the fused kernels for one schedule: tile sizes, split-K, and what else their shaders let one choose. */

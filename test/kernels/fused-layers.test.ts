@@ -1,5 +1,5 @@
 import { describe, expect, it, type TestContext } from 'vitest';
-import { ROLE } from '../../src/kernels/fused.ts';
+import { ROLE } from '../../src/kernels/fused-jobs.ts';
 import { fusedBackprop, fusedSynthetic } from '../../src/train/schedules/fused.ts';
 import type { PackedSchedule, Spans } from '../../src/train/schedules/packed.ts';
 import type { Extras } from '../../src/train/schedules/params.ts';

@@ -1,5 +1,5 @@
 import type { Constants } from '../../src/gpu/shader.ts';
-import { ROLE } from '../../src/kernels/fused.ts';
+import { ROLE } from '../../src/kernels/fused-jobs.ts';
 import { fusedBackprop } from '../../src/train/schedules/fused.ts';
 import { wave } from '../../src/train/schedules/wave.ts';
 import { fusedArena, topContents } from './fused.ts';

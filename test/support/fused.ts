@@ -1,14 +1,8 @@
 import type { Gpu } from '../../src/gpu/gpu.ts';
 import type { KernelSpec } from '../../src/gpu/kernel.ts';
 import type { Constants } from '../../src/gpu/shader.ts';
-import {
-  fusedLayers,
-  fusedLayersCpu,
-  fusedTop,
-  fusedTopCpu,
-  ROLE,
-  type Role,
-} from '../../src/kernels/fused.ts';
+import { fusedLayers, fusedLayersCpu, fusedTop, fusedTopCpu } from '../../src/kernels/fused.ts';
+import { ROLE, type Role } from '../../src/kernels/fused-jobs.ts';
 import { type FusedLayout, type FusedSizes, layoutOf, wholeQuads } from '../../src/reference/fused/layout.ts';
 import { classRowOf } from '../../src/reference/fused/work.ts';
 import type { PackedSchedule, Spans } from '../../src/train/schedules/packed.ts';

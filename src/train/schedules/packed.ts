@@ -2,7 +2,7 @@ import type { CheckReport } from '../../gpu/check.ts';
 import { ALL_EVENTS, type Events } from '../../gpu/liveness.ts';
 import { Plan } from '../../gpu/plan.ts';
 import { ReadbackPool } from '../../gpu/readback.ts';
-import { ROLE, type Role } from '../../kernels/fused.ts';
+import { ROLE, type Role } from '../../kernels/fused-jobs.ts';
 import { kindOf, tilesFor } from '../../kernels/tiles.ts';
 import { SyntheticGradient } from '../../nn/synthetic-gradient.ts';
 import { type FusedSizes, layoutOf } from '../../reference/fused/layout.ts';
