@@ -1,10 +1,10 @@
 import { wallSlope } from '../src/gpu/alone.ts';
 import { type DispatchTime, infoOf } from '../src/gpu/profile.ts';
+import { layerRows } from '../src/report/profile/layers.ts';
 import type { MethodProfile, Roof, Spread, TimedDispatch, Unprofiled } from '../src/report/profile/record.ts';
 import {
   gpuSecondsOf,
   kernelRows,
-  layerRows,
   rooflineSeconds,
   spanSeconds,
   spreadOf,

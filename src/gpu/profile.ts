@@ -1,5 +1,6 @@
 import { InputError } from '../errors.ts';
 import type { Gpu } from './gpu.ts';
+import type { WorkPart } from './kernel.ts';
 import type { Dispatch } from './plan.ts';
 import type { Constants } from './shader.ts';
 
@@ -13,6 +14,8 @@ export interface DispatchInfo {
   readonly constants: Constants;
   readonly flops: number;
   readonly bytes: number;
+  /** Of a kernel that works for several layers: what it does for each. */
+  readonly parts?: readonly WorkPart[];
 }
 
 /** The time one dispatch took on the device. */
@@ -45,6 +48,7 @@ export const infoOf = ({ label, kernel, params, grid }: Dispatch): DispatchInfo 
   constants: kernel.constants,
   flops: kernel.spec.flops(params),
   bytes: kernel.spec.bytes(params),
+  ...(kernel.spec.parts && { parts: kernel.spec.parts(params) }),
 });
 
 /** Nanoseconds between two timestamps, if they can be believed. */

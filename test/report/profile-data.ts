@@ -1,5 +1,7 @@
+import type { WorkPart } from '../../src/gpu/kernel.ts';
 import type { DispatchTime } from '../../src/gpu/profile.ts';
 import { elapsed } from '../../src/gpu/profile.ts';
+import { layerRows } from '../../src/report/profile/layers.ts';
 import {
   type MethodProfile,
   PROFILE_SCHEMA_VERSION,
@@ -7,13 +9,7 @@ import {
   type ProfileRecord,
   type Roof,
 } from '../../src/report/profile/record.ts';
-import {
-  gpuSecondsOf,
-  kernelRows,
-  layerRows,
-  rooflineSeconds,
-  timedDispatches,
-} from '../../src/report/profile/rows.ts';
+import { gpuSecondsOf, kernelRows, rooflineSeconds, timedDispatches } from '../../src/report/profile/rows.ts';
 import { inspectTimestamps } from '../../src/report/profile/timestamps.ts';
 
 /** A made-up device: a multiply-add takes a hundredth of the time of a byte. */
@@ -43,6 +39,49 @@ export function profiledSteps(
       const ticks = [now, now + BigInt(time(i, s))] as const;
       now = (ticks[1] > now ? ticks[1] : now) + 1001n;
       const info = { label, kernel, grid: [8, 2], constants: { WG: 64 }, flops, bytes } as const;
+      return { ...info, ticks, nanoseconds: elapsed(ticks) };
+    }),
+  );
+}
+
+const part = (of: string, role: string, flops: number, bytes: number): WorkPart => ({
+  ...{ of, role, flops, bytes },
+  shape: '8x8x8',
+});
+
+/** Label, microseconds and parts of the dispatches of a wave of two layers: of the last one a layer has all. */
+export const WAVE = [
+  [
+    'wave.forward',
+    400,
+    [
+      part('layer1', 'FORWARD', 50_000_000, 300_000),
+      part('layer2', 'FORWARD', 10_000_000, 200_000),
+      part('sg1', 'TEACH', 40_000_000, 500_000),
+    ],
+  ],
+  [
+    'wave.backward',
+    200,
+    [
+      part('layer1', 'GRAD', 30_000_000, 400_000),
+      part('layer2', 'GRAD', 6_000_000, 50_000),
+      part('layer2', 'PULL', 4_000_000, 50_000),
+    ],
+  ],
+  ['layer2.forward', 50, [part('layer2', 'FORWARD', 20_000_000, 100_000)]],
+] as const;
+
+/** Some steps of {@link WAVE} as timestamps tell of them. */
+export function waveSteps(count: number): DispatchTime[][] {
+  let now = 5_000n;
+  return Array.from({ length: count }, () =>
+    WAVE.map(([label, us, parts]) => {
+      const ticks = [now, now + 1000n * BigInt(us)] as const;
+      now = ticks[1] + 1001n;
+      const sum = (of: (part: WorkPart) => number) => parts.reduce((all, p) => all + of(p), 0);
+      const work = { flops: sum((p) => p.flops), bytes: sum((p) => p.bytes), parts };
+      const info = { label, kernel: 'fused_layers', grid: [8, 1], constants: {}, ...work } as const;
       return { ...info, ticks, nanoseconds: elapsed(ticks) };
     }),
   );

@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { rooflineFigure } from '../../src/report/profile/figure.ts';
 import { type Box, type Labelled, placeLabels } from '../../src/report/profile/labels.ts';
+import { layerRows } from '../../src/report/profile/layers.ts';
 import type { TimedDispatch } from '../../src/report/profile/record.ts';
-import { kernelRows, layerRows, spreadOf } from '../../src/report/profile/rows.ts';
+import { kernelRows, spreadOf } from '../../src/report/profile/rows.ts';
 import { Random } from '../support/kernel.ts';
 import { methodProfile, profiledSteps, profileRecord, ROOF } from './profile-data.ts';
 import { texts, wellFormed } from './report-xml.ts';

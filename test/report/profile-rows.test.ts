@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import type { DispatchTime } from '../../src/gpu/profile.ts';
+import { layerRows } from '../../src/report/profile/layers.ts';
 import type { TimedDispatch } from '../../src/report/profile/record.ts';
 import {
   boundOf,
   gpuSecondsOf,
   kernelRows,
-  layerRows,
   rooflineSeconds,
   spanSeconds,
   spreadOf,

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { type Trace, type TraceEvent, traceOf } from '../../src/report/profile/trace.ts';
-import { ORIGIN, profiledSteps, STEP } from './profile-data.ts';
+import { ORIGIN, profiledSteps, STEP, waveSteps } from './profile-data.ts';
 
 const trace = (...methods: Parameters<typeof traceOf>[0]): Trace =>
   // What is read is what was written: no undefined, no bigint.
@@ -122,6 +122,51 @@ describe('a trace', () => {
       ['step 3', 6],
     ]);
     expect(steps[0]).toMatchObject({ ts: 0, dur: 480.005 });
+  });
+});
+
+describe('dispatches that several layers share', () => {
+  const made = trace({ title: 'cDNI, wave', steps: waveSteps(2) });
+  const all = tracks(made);
+
+  it('are what Perfetto imports', () => {
+    expectImportable(made);
+  });
+
+  it('lie in the track of each layer and predictor, over their whole span, by what each does', () => {
+    expect([...all.keys()]).toEqual(['steps', 'queue', 'layer1', 'layer2', 'sg1']);
+    const named = (track: string) => all.get(track)!.map(({ name, ts, dur }) => [name, ts, dur]);
+    const second = 650 + 3 * 1.001;
+    expect(named('queue').slice(0, 3)).toEqual([
+      ['wave.forward', 0, 400],
+      ['wave.backward', 401.001, 200],
+      ['layer2.forward', 602.002, 50],
+    ]);
+    expect(named('layer1')).toEqual([
+      ['FORWARD', 0, 400],
+      ['GRAD', 401.001, 200],
+      ['FORWARD', second, 400],
+      ['GRAD', second + 401.001, 200],
+    ]);
+    expect(named('layer2').slice(0, 3)).toEqual([
+      ['FORWARD', 0, 400],
+      ['GRAD, PULL', 401.001, 200],
+      ['FORWARD', 602.002, 50],
+    ]);
+    expect(named('sg1')).toEqual([
+      ['TEACH', 0, 400],
+      ['TEACH', second, 400],
+    ]);
+  });
+
+  it('say there of which dispatch they are a part, and how large a one', () => {
+    expect(all.get('layer2')![1]!.args).toEqual({
+      dispatch: 'wave.backward',
+      kernel: 'fused_layers',
+      flops: 10_000_000,
+      bytes: 100_000,
+      'of its operations': '25.00 %',
+    });
   });
 });
 

@@ -58,6 +58,8 @@ export interface ProfileRow {
   readonly seconds: number;
   /** Of the GPU time of all dispatches of the step. */
   readonly share: number;
+  /** Whether some of the time is a layer's share, by operations, of a dispatch that does several layers' work. */
+  readonly estimated: boolean;
   readonly flops: number;
   readonly bytes: number;
   /** GFLOP/s and GB/s; null without a time. */

@@ -52,22 +52,13 @@ export function timedDispatches(
     }
   }
   return [...all.values()].map((times) => {
-    const { label, kernel, grid, constants, flops, bytes } = times[0]!;
+    const { ticks: _, nanoseconds: __, ...info } = times[0]!;
     const samples = times.flatMap(({ nanoseconds }) =>
       nanoseconds === undefined ? [] : [nanoseconds / 1e9],
     );
     const spread = samples.length > 0 ? spreadOf(samples) : null;
     const seconds = spread && isLongEnough(1e9 * spread.median, report) ? spread : null;
-    return {
-      label,
-      kernel,
-      grid,
-      constants,
-      flops,
-      bytes,
-      calls: times.length / (turns.length * steps),
-      seconds,
-    };
+    return { ...info, calls: times.length / (turns.length * steps), seconds };
   });
 }
 
@@ -81,73 +72,85 @@ export function boundOf({ flops, bytes, seconds }: TimedDispatch, roof: Roof): B
   return flops / roof.gflops >= bytes / roof.gbs ? 'compute' : 'memory';
 }
 
+/** What a row has of a dispatch: all of it, or a share of its time and some of its work. */
+export interface Portion {
+  readonly dispatch: TimedDispatch;
+  readonly share: number;
+  readonly flops: number;
+  readonly bytes: number;
+}
+
 /** What dispatches are near to for most of their time. */
-function mostlyBound(dispatches: readonly TimedDispatch[], roof: Roof): Bound | null {
+function mostlyBound(portions: readonly Portion[], roof: Roof): Bound | null {
   const spent = new Map<Bound | null, number>();
-  for (const dispatch of dispatches) {
+  for (const { dispatch, share } of portions) {
     const bound = boundOf(dispatch, roof);
-    spent.set(bound, (spent.get(bound) ?? 0) + dispatch.calls * (dispatch.seconds?.median ?? 0));
+    const seconds = dispatch.calls * share * (dispatch.seconds?.median ?? 0);
+    spent.set(bound, (spent.get(bound) ?? 0) + seconds);
   }
   return [...spent].sort(([, a], [, b]) => b - a)[0]?.[0] ?? null;
 }
 
-/** Sums dispatches up into one row; `total` is the GPU time of the whole step. */
-export function rowOf(
+/**
+ * Sums portions of dispatches up into one row; `total` is the GPU time of the whole step. How near a roof a part of a
+ * dispatch is nobody has measured: it is taken to be as near as the whole.
+ */
+export function rowOfPortions(
   name: string,
-  dispatches: readonly TimedDispatch[],
+  portions: readonly Portion[],
   total: number,
   roof: Roof,
 ): ProfileRow {
-  const timed = dispatches.filter(({ seconds }) => seconds !== null);
-  const sum = (of: (d: TimedDispatch) => number, over: readonly TimedDispatch[] = timed) =>
-    over.reduce((all, dispatch) => all + dispatch.calls * of(dispatch), 0);
-  const seconds = sum((d) => d.seconds!.median);
-  const work = { flops: sum((d) => d.flops), bytes: sum((d) => d.bytes) };
+  const timed = portions.filter(({ dispatch }) => dispatch.seconds !== null);
+  const sum = (of: (portion: Portion) => number, over: readonly Portion[] = timed) =>
+    over.reduce((all, portion) => all + portion.dispatch.calls * of(portion), 0);
+  const seconds = sum(({ dispatch, share }) => share * dispatch.seconds!.median);
+  const work = { flops: sum(({ flops }) => flops), bytes: sum(({ bytes }) => bytes) };
   const rate = (amount: number) => (seconds > 0 ? amount / seconds / 1e9 : null);
-  const ofRoofline = seconds > 0 ? sum((d) => rooflineSeconds(d, roof)) / seconds : null;
+  const atRoof = sum(({ dispatch, share }) => share * rooflineSeconds(dispatch, roof));
   return {
     name,
-    calls: sum(() => 1, dispatches),
+    calls: sum(() => 1, portions),
     timed: sum(() => 1),
     seconds,
     share: total > 0 ? seconds / total : 0,
+    estimated: timed.some(({ share }) => share < 1),
     ...work,
     gflops: rate(work.flops),
     gbs: rate(work.bytes),
-    ofRoofline,
+    ofRoofline: seconds > 0 ? atRoof / seconds : null,
     bound: mostlyBound(timed, roof),
   };
 }
 
-/** What a dispatch belongs to: the label up to its first dot. */
-export const layerOf = (label: string): string => label.split('.', 1)[0]!;
+/** Sums whole dispatches up into one row. */
+export const rowOf = (
+  name: string,
+  dispatches: readonly TimedDispatch[],
+  total: number,
+  roof: Roof,
+): ProfileRow =>
+  rowOfPortions(
+    name,
+    dispatches.map((dispatch) => ({ dispatch, share: 1, flops: dispatch.flops, bytes: dispatch.bytes })),
+    total,
+    roof,
+  );
 
 /** GPU time of a step: the sum of its dispatches' times. */
 export const gpuSecondsOf = (dispatches: readonly TimedDispatch[]): number =>
   dispatches.reduce((sum, { calls, seconds }) => sum + calls * (seconds?.median ?? 0), 0);
 
-function rowsBy(
-  key: (dispatch: TimedDispatch) => string,
-  dispatches: readonly TimedDispatch[],
-  roof: Roof,
-): ProfileRow[] {
-  const total = gpuSecondsOf(dispatches);
-  const groups = new Map<string, TimedDispatch[]>();
-  for (const dispatch of dispatches) {
-    const group = groups.get(key(dispatch)) ?? [];
-    group.push(dispatch);
-    groups.set(key(dispatch), group);
-  }
-  return [...groups].map(([name, group]) => rowOf(name, group, total, roof));
-}
-
 /** A row for each kernel, the longest first. */
-export const kernelRows = (dispatches: readonly TimedDispatch[], roof: Roof): ProfileRow[] =>
-  rowsBy(({ kernel }) => kernel, dispatches, roof).sort((a, b) => b.seconds - a.seconds);
-
-/** A row for each layer (and for the batch, the loss, each predictor), in the order in which a step meets them. */
-export const layerRows = (dispatches: readonly TimedDispatch[], roof: Roof): ProfileRow[] =>
-  rowsBy(({ label }) => layerOf(label), dispatches, roof);
+export function kernelRows(dispatches: readonly TimedDispatch[], roof: Roof): ProfileRow[] {
+  const total = gpuSecondsOf(dispatches);
+  const kernels = [...new Set(dispatches.map(({ kernel }) => kernel))];
+  const rows = kernels.map((name) => {
+    const own = dispatches.filter(({ kernel }) => kernel === name);
+    return rowOf(name, own, total, roof);
+  });
+  return rows.sort((a, b) => b.seconds - a.seconds);
+}
 
 /** A row for each dispatch, in the order of a step. */
 export const dispatchRows = (dispatches: readonly TimedDispatch[], roof: Roof): ProfileRow[] => {

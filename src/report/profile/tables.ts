@@ -30,9 +30,11 @@ function rowsTable(what: string, rows: readonly ProfileRow[]): string {
   const head = [what, 'calls', 'total', 'mean', 'share', 'GFLOP/s', 'GB/s', 'of roof', 'near'];
   const table = new Table({ ...TABLE_STYLE, head, colAligns: [...right(head.length - 2), 'left'] });
   for (const row of rows) {
-    const seconds = row.timed > 0 ? [duration(row.seconds), duration(row.seconds / row.timed)] : ['-', '-'];
+    const about = row.estimated ? '~' : '';
+    const seconds = [row.seconds, row.seconds / row.timed].map((s) => about + duration(s));
+    const time = row.timed > 0 ? [...seconds, about + share(row.share)] : ['-', '-', share(row.share)];
     const rates = [rate(row.gflops), rate(row.gbs), share(row.ofRoofline)];
-    table.push([row.name, calls(row), ...seconds, share(row.share), ...rates, row.bound ?? '-']);
+    table.push([row.name, calls(row), ...time, ...rates, row.bound ?? '-']);
   }
   return table.toString();
 }
@@ -46,6 +48,10 @@ const how = ({ timestamps, steps }: MethodProfile): string =>
     ? 'each dispatch repeated alone, wall-clock slopes'
     : `medians of ${steps} profiled step${steps === 1 ? '' : 's'}`;
 
+/** What the time of a layer is that shares dispatches with others. */
+const ESTIMATED =
+  ' (~ is an estimate: the time of a dispatch that several have is divided by the operations of each)';
+
 /** Dispatches of a step that are few enough to be told one by one. */
 const FEW = 16;
 
@@ -55,7 +61,7 @@ export function methodTables(method: MethodProfile, roof: Roof): string {
   const tables = [
     `${title}, a step by kernel (${how(method)})`,
     rowsTable('kernel', method.kernels),
-    `${title}, a step by layer`,
+    `${title}, a step by layer${method.layers.some(({ estimated }) => estimated) ? ESTIMATED : ''}`,
     rowsTable('layer', method.layers),
   ];
   if (method.dispatches.length <= FEW) {

@@ -1,6 +1,7 @@
 import type { DispatchTime } from '../../gpu/profile.ts';
+import { percent } from '../numbers.ts';
+import { type LayerShare, sharesOf } from './layers.ts';
 import type { ProfileOrigin } from './record.ts';
-import { layerOf } from './rows.ts';
 
 // The Trace Event Format, as chrome://tracing and Perfetto (ui.perfetto.dev) read it: times in microseconds.
 
@@ -63,6 +64,7 @@ function lanesOf(slices: readonly Slice[]): Slice[][] {
   return lanes;
 }
 
+/** Where a dispatch is in time: its track in the queue. */
 function dispatchSlice(time: DispatchTime, origin: bigint): Slice {
   const { label, kernel, grid, constants, flops, bytes, ticks, nanoseconds } = time;
   const begin = Number(ticks[0] - origin);
@@ -78,6 +80,17 @@ function dispatchSlice(time: DispatchTime, origin: bigint): Slice {
     ...constants,
   };
   return { name: label, cat: kernel, begin, end: begin + nanoseconds!, args };
+}
+
+/**
+ * A dispatch in the track of a layer that it works for. Where there are several, all of them run side by side, so that each
+ * has the whole span: how long it would have taken alone no timestamp tells.
+ */
+function layerSlice(slice: Slice, { roles, share, flops, bytes }: LayerShare): Slice {
+  if (roles === '') return slice;
+  const { kernel } = slice.args;
+  const args = { dispatch: slice.name, kernel: kernel!, flops, bytes, 'of its operations': percent(share) };
+  return { ...slice, name: roles, args };
 }
 
 /** The tracks of a method: its steps, the queue, and each layer, in the order in which a step meets them. */
@@ -98,10 +111,13 @@ function tracksOf({ steps }: TracedMethod): Map<string, Slice[]> {
     ];
     const args = { dispatches: steps[i]!.length, 'timestamps left out': steps[i]!.length - step.length };
     tracks.get('steps')!.push({ name: `step ${i + 1}`, cat: 'step', begin, end, args });
-    for (const slice of slices) {
-      const layer = layerOf(slice.name);
-      tracks.get('queue')!.push(slice);
-      tracks.set(layer, [...(tracks.get(layer) ?? []), slice]);
+    tracks.get('queue')!.push(...slices);
+    for (const [j, time] of step.entries()) {
+      for (const share of sharesOf(time)) {
+        const track = tracks.get(share.name) ?? [];
+        track.push(layerSlice(slices[j]!, share));
+        tracks.set(share.name, track);
+      }
     }
   });
   return tracks;
