@@ -3,8 +3,9 @@ import type { Gpu } from '../src/gpu/gpu.ts';
 import { type Dispatch, Plan } from '../src/gpu/plan.ts';
 import { hasTimestamps } from '../src/gpu/profile.ts';
 import { empty } from '../src/kernels/overhead.ts';
-import { PROFILE_SCHEMA_VERSION, type ProfileOrigin, type Spread } from '../src/report/profile/record.ts';
+import { PROFILE_SCHEMA_VERSION, type ProfileOrigin } from '../src/report/profile/record.ts';
 import { spreadOf } from '../src/report/profile/rows.ts';
+import { fromSlopes } from '../src/report/profile/slopes.ts';
 import { inspectTimestamps, isLongEnough } from '../src/report/profile/timestamps.ts';
 import { CheckFailedError } from './paper.ts';
 import { measurePeaks } from './peaks.ts';
@@ -15,9 +16,8 @@ const STAMPED = { seconds: 0.5, least: 5, most: 500 };
 
 /** Times a dispatch by timestamps and by a wall-clock slope. */
 export async function timeAlone(gpu: Gpu, dispatch: Dispatch, timestamps: boolean) {
-  const slopes = spreadOf((await wallSlope(gpu, dispatch)).samples.map((sample) => sample / 1e9));
-  const slope: Spread | null = slopes.median > 0 ? slopes : null;
-  if (!timestamps) return { slope, stamped: null, timestamps: null };
+  const { seconds: slope, slopes } = fromSlopes((await wallSlope(gpu, dispatch)).samples);
+  if (!timestamps) return { slope, slopes, stamped: null, timestamps: null };
   const wanted = Math.ceil(STAMPED.seconds / Math.max(slope?.median ?? 0, 1e-6));
   const repeats = Math.min(STAMPED.most, Math.max(STAMPED.least, wanted));
   const found = await stampedAlone(gpu, dispatch, repeats);
@@ -25,7 +25,7 @@ export async function timeAlone(gpu: Gpu, dispatch: Dispatch, timestamps: boolea
   const good = found.flatMap(({ nanoseconds }) => (nanoseconds === undefined ? [] : [nanoseconds / 1e9]));
   const spread = good.length > 0 ? spreadOf(good) : null;
   const stamped = spread && isLongEnough(1e9 * spread.median, report) ? spread : null;
-  return { slope, stamped, timestamps: report };
+  return { slope, slopes, stamped, timestamps: report };
 }
 
 /** Seconds of a dispatch that does nothing, timed in the way that the others are going to be. */

@@ -10,6 +10,7 @@ import {
   spreadOf,
   timedDispatches,
 } from '../src/report/profile/rows.ts';
+import { fromSlopes } from '../src/report/profile/slopes.ts';
 import { inspectTimestamps } from '../src/report/profile/timestamps.ts';
 import { profileTurns, stopMidway, type Turns, turnsOf } from '../src/train/profile.ts';
 import { CHUNK_LIMIT, type Chunk, type Trainer } from '../src/train/trainer.ts';
@@ -67,25 +68,28 @@ export async function throughput(trainer: Trainer): Promise<Unprofiled> {
 }
 
 /** The dispatches of a step, each repeated alone and timed by the wall clock; equal ones are timed once. */
-async function slopedDispatches({ gpu, plan }: Trainer, turns: Turns): Promise<TimedDispatch[]> {
+async function slopedDispatches({ gpu, plan }: Trainer, turns: Turns) {
   const known = new Map<string, Spread | null>();
-  const timed: TimedDispatch[] = [];
+  const dispatches: TimedDispatch[] = [];
+  const slopes = { pairs: 0, notPositive: 0 };
   for (const dispatch of plan.dispatches) {
     const info = infoOf(dispatch);
     const key = JSON.stringify([info.kernel, info.constants, dispatch.params]);
     if (!known.has(key)) {
       const { samples } = await wallSlope(gpu, dispatch);
-      const spread = spreadOf(samples.map((nanoseconds) => nanoseconds / 1e9));
-      known.set(key, spread.median > 0 ? spread : null);
+      const found = fromSlopes(samples);
+      known.set(key, found.seconds);
+      slopes.pairs += found.slopes.pairs;
+      slopes.notPositive += found.slopes.notPositive;
     }
-    timed.push({ ...info, calls: 1 / turns.steps, seconds: known.get(key)! });
+    dispatches.push({ ...info, calls: 1 / turns.steps, seconds: known.get(key)! });
   }
-  return timed;
+  return { dispatches, slopes };
 }
 
 /** What dispatches took, and how that is known. */
 interface Dispatches
-  extends Pick<MethodProfile, 'steps' | 'spanSeconds' | 'profiledWallSeconds' | 'timestamps'> {
+  extends Pick<MethodProfile, 'steps' | 'spanSeconds' | 'profiledWallSeconds' | 'timestamps' | 'slopes'> {
   readonly dispatches: readonly TimedDispatch[];
 }
 
@@ -106,6 +110,7 @@ async function byTimestamps(trainer: Trainer, steps: number, turns: Turns) {
     spanSeconds: span === null ? null : span / turns.steps,
     profiledWallSeconds: profiled.seconds / turns.steps,
     timestamps,
+    slopes: null,
     dispatches: timedDispatches(profiled.turns, timestamps, turns.steps),
   };
   return { found, traced: profiled.turns };
@@ -114,7 +119,7 @@ async function byTimestamps(trainer: Trainer, steps: number, turns: Turns) {
 async function bySlopes(trainer: Trainer, turns: Turns): Promise<Dispatches> {
   await stopMidway(trainer, turns);
   const none = { steps: 0, spanSeconds: null, profiledWallSeconds: null, timestamps: null };
-  return { ...none, dispatches: await slopedDispatches(trainer, turns) };
+  return { ...none, ...(await slopedDispatches(trainer, turns)) };
 }
 
 /** Measures a trainer's steps: first unprofiled, then under the profiler, or else dispatch by dispatch. */

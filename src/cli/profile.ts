@@ -177,7 +177,7 @@ async function profileSteps(
         `${dataset.name}, batch ${batch}, ${layers} layers, ${hidden} units, ${optimizer}, seed ${seed}; ` +
           (origin.timing === 'timestamps'
             ? 'times by timestamps, a pass for each dispatch'
-            : 'no timestamps: each dispatch is repeated alone, and its time is the slope of the wall clock over repeats'),
+            : 'no timestamps: each dispatch is repeated alone, and its time is the slope of the wall clock over repeats; --steps has no part in that'),
       );
       note(roofSentence(origin.roof));
     },

@@ -135,6 +135,7 @@ export function methodProfile(steps = profiledSteps(5), part: Partial<MethodProf
     profiledWallSeconds: 600e-6,
     rooflineSeconds: dispatches.reduce((sum, d) => sum + rooflineSeconds(d, ROOF), 0),
     timestamps,
+    slopes: null,
     dispatches,
     kernels: kernelRows(dispatches, ROOF),
     layers: layerRows(dispatches, ROOF),

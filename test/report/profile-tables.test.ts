@@ -134,7 +134,7 @@ it('sentences below the tables tell of timestamps, or of times too short for the
   const dispatches = slopes.dispatches.map((d, i) => (i === 5 ? { ...d, seconds: null } : d));
   expect(methodSentences(slopes)).toEqual([]);
   expect(methodSentences({ ...slopes, dispatches })).toEqual([
-    '1 of 6 dispatches are too short for the wall clock.',
+    '1 of 6 dispatches are too short for the wall clock, and in no sum.',
   ]);
 });
 
@@ -158,7 +158,8 @@ describe('one kernel alone', () => {
     labels: [],
     check: { params: { M: 256, K: 784, N: 256 }, tensors: 1, worst: 0.0625 },
     stamped: spreadOf([100e-6]),
-    slope: { median: 98e-6, p10: -3e-6, p90: 120e-6, repeats: 5 },
+    slope: { median: 98e-6, p10: 93e-6, p90: 120e-6, repeats: 5 },
+    slopes: { pairs: 5, notPositive: 0 },
     timestamps: { pairs: 20, outOfOrder: 0, resolution: 1, quantised: false },
     row,
   };
@@ -173,7 +174,7 @@ describe('one kernel alone', () => {
       ['workgroups', '8 x 4'],
       ['checked', '1 tensor against the float64 twin; worst 6.25 % of the bound'],
       ['time, timestamps', '100 us (100 us to 100 us)'],
-      ['time, wall-clock slope', '98.0 us (-3.00 us to 120 us)'],
+      ['time, wall-clock slope', '98.0 us (93.0 us to 120 us)'],
       ['GFLOP/s', '625'],
       ['GB/s', '2.75'],
       ['of roof, near', '62.5 %, compute'],
@@ -194,6 +195,13 @@ describe('one kernel alone', () => {
     expect(aloneSentences(none)).toEqual([
       'No timestamps: the time is the slope of the wall clock over repeats.',
     ]);
+    const lost = { ...none, slope: null, slopes: { pairs: 5, notPositive: 3 } };
+    expect(cells(aloneTable(lost))).toContainEqual([
+      ...['time, wall-clock slope', 'below the noise of the clock'],
+    ]);
+    expect(aloneSentences(lost)[1]).toBe(
+      '3 of 5 slopes were not positive, which is below the noise of the wall clock, and left out.',
+    );
     const timestamps = { pairs: 20, outOfOrder: 2, resolution: 65_536, quantised: true };
     expect(aloneSentences({ ...run, stamped: null, timestamps })).toEqual([
       expect.stringMatching(/^2 of 20 pairs/),

@@ -35,6 +35,14 @@ export interface TimestampReport {
   readonly quantised: boolean;
 }
 
+/** What wall-clock slopes are worth. */
+export interface SlopeReport {
+  /** Pairs of wall-clock times that a slope was laid through. */
+  readonly pairs: number;
+  /** How many of the slopes were zero or negative: they count for nothing. */
+  readonly notPositive: number;
+}
+
 /** One dispatch of a step, with its time over all profiled steps. */
 export interface TimedDispatch extends DispatchInfo {
   /** Times a step that it is run: 1, unless steps differ. */
@@ -99,6 +107,8 @@ export interface MethodProfile {
   readonly rooflineSeconds: number;
   /** Null where dispatches were timed by wall-clock slopes. */
   readonly timestamps: TimestampReport | null;
+  /** Null where dispatches were timed by timestamps. */
+  readonly slopes: SlopeReport | null;
   readonly dispatches: readonly TimedDispatch[];
   readonly kernels: readonly ProfileRow[];
   readonly layers: readonly ProfileRow[];
@@ -166,6 +176,7 @@ export interface AloneProfile {
   readonly stamped: Spread | null;
   /** Seconds by wall-clock slope: what one more repeat takes; null where the clock could not tell. */
   readonly slope: Spread | null;
+  readonly slopes: SlopeReport;
   readonly timestamps: TimestampReport | null;
   readonly row: ProfileRow;
 }

@@ -3,6 +3,7 @@ import { count, duration, percent, significant } from '../numbers.ts';
 import { TABLE_STYLE, titleOf } from '../table.ts';
 import type { AloneProfile, MethodProfile, ProfileOrigin, ProfileRow, Roof, Spread } from './record.ts';
 import { dispatchRows, NEAR, SHORT } from './rows.ts';
+import { slopeSentences } from './slopes.ts';
 import { timestampSentences } from './timestamps.ts';
 
 const share = (value: number | null): string => (value === null ? '-' : `${(100 * value).toFixed(1)} %`);
@@ -120,12 +121,11 @@ export function gapSentence(method: MethodProfile): string {
 
 /** All that is to be said of a method below its tables. */
 export function methodSentences(method: MethodProfile): string[] {
-  const { timestamps, dispatches } = method;
+  const { timestamps, slopes, dispatches } = method;
   const untimed = dispatches.filter(({ seconds }) => seconds === null).length;
   if (timestamps) return timestampSentences(timestamps, untimed, dispatches.length);
-  return untimed > 0
-    ? [`${untimed} of ${dispatches.length} dispatches are too short for the wall clock.`]
-    : [];
+  const short = `${untimed} of ${dispatches.length} dispatches are too short for the wall clock, and in no sum.`;
+  return [...(slopes ? slopeSentences(slopes) : []), ...(untimed > 0 ? [short] : [])];
 }
 
 /** What percentages are of, and what the last column means. */
@@ -145,9 +145,6 @@ export function roofSentence({ gflops, gbs, dispatchSeconds }: Roof): string {
 export const originSentence = ({ version, commit, dawn, node }: ProfileOrigin): string =>
   `syngrad ${version}, commit ${commit ?? 'unknown'}, Dawn (webgpu ${dawn}), Node ${node}`;
 
-/** A duration that may be negative, as differences of wall-clock times are on a busy machine. */
-const signed = (seconds: number): string => (seconds < 0 ? `-${duration(-seconds)}` : duration(seconds));
-
 const named = (values: Readonly<Record<string, number>>): string =>
   Object.entries(values)
     .map(([name, value]) => `${name} ${Number(value.toPrecision(6))}`)
@@ -158,7 +155,7 @@ export function aloneTable(run: AloneProfile): string {
   const { kernel, path, rung, params, constants, grid, labels, check, stamped, slope, row } = run;
   const table = new Table({ ...TABLE_STYLE, wordWrap: true, colWidths: [26, 72] });
   const at = named(check.params) === named(params) ? '' : ` at ${named(check.params)}`;
-  const seconds = (value: Spread | null) => (value === null ? '-' : spread(value, signed));
+  const seconds = (value: Spread | null, none: string) => (value === null ? none : spread(value, duration));
   table.push(
     ['kernel', kernel],
     ['WGSL', path],
@@ -171,8 +168,8 @@ export function aloneTable(run: AloneProfile): string {
       'checked',
       `${check.tensors} tensor${check.tensors === 1 ? '' : 's'} against the float64 twin${at}; worst ${percent(check.worst)} of the bound`,
     ],
-    ['time, timestamps', seconds(stamped)],
-    ['time, wall-clock slope', seconds(slope)],
+    ['time, timestamps', seconds(stamped, '-')],
+    ['time, wall-clock slope', seconds(slope, 'below the noise of the clock')],
     ['GFLOP/s', rate(row.gflops)],
     ['GB/s', rate(row.gbs)],
     ['of roof, near', `${share(row.ofRoofline)}, ${row.bound ?? '-'}`],
@@ -181,7 +178,9 @@ export function aloneTable(run: AloneProfile): string {
 }
 
 /** What is to be said of a kernel's times. */
-export function aloneSentences({ timestamps, stamped }: AloneProfile): string[] {
-  if (timestamps) return timestampSentences(timestamps, stamped === null ? 1 : 0, 1);
-  return ['No timestamps: the time is the slope of the wall clock over repeats.'];
+export function aloneSentences({ timestamps, stamped, slopes }: AloneProfile): string[] {
+  const about = timestamps
+    ? timestampSentences(timestamps, stamped === null ? 1 : 0, 1)
+    : ['No timestamps: the time is the slope of the wall clock over repeats.'];
+  return [...about, ...slopeSentences(slopes)];
 }
