@@ -11,8 +11,8 @@ import { CheckFailedError } from './paper.ts';
 import { measurePeaks } from './peaks.ts';
 import { provenance } from './provenance.ts';
 
-/** Seconds that repeats with timestamps should fill, and how many they are at least and at most. */
-const STAMPED = { seconds: 0.5, least: 5, most: 500 };
+/** Seconds that repeats with timestamps should fill, and how many they are: at least as many as tell what the clock is worth. */
+const STAMPED = { seconds: 0.5, least: 10, most: 500 };
 
 /** Times a dispatch by timestamps and by a wall-clock slope. */
 export async function timeAlone(gpu: Gpu, dispatch: Dispatch, timestamps: boolean) {

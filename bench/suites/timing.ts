@@ -1,6 +1,7 @@
 import type { Gpu } from '../../src/gpu/gpu.ts';
 import type { Plan } from '../../src/gpu/plan.ts';
 import { hasTimestamps } from '../../src/gpu/profile.ts';
+import { inspectTimestamps, isLongEnough, type Stamped } from '../../src/report/profile/timestamps.ts';
 import { LEAST_REPEATS, line, repeat, type Spread, spread } from './suite.ts';
 
 /** Seconds that work submitted by `submit` takes until it is done. */
@@ -72,15 +73,26 @@ export async function timePlan(gpu: Gpu, plan: Plan, options: TimingOptions = {}
   };
 }
 
-/** Seconds of a plan by timestamps around each of its dispatches. */
+/**
+ * Seconds of a plan from timestamps around each of its dispatches in some runs of it. Runs count in which no dispatch has
+ * timestamps that are out of order or missing, or a time too short for the device's clock; where those are half of all
+ * or less, there is nothing to trust.
+ */
+export function deviceSpread(runs: readonly (readonly Stamped[])[]): Spread | null {
+  const report = inspectTimestamps(runs.flat());
+  const sums = runs.flatMap((run) => {
+    const times = run.map(({ nanoseconds }) => nanoseconds ?? 0);
+    const trusted = times.every((time) => isLongEnough(time, report));
+    return trusted ? [times.reduce((sum, time) => sum + time, 0) / 1e9] : [];
+  });
+  return 2 * sums.length > runs.length ? spread(sums) : null;
+}
+
+/** Seconds of a plan by the device's own timestamps. */
 async function stamped(gpu: Gpu, plan: Plan, repeats: number): Promise<Spread | null> {
   if (!hasTimestamps(gpu)) return null;
-  const sums = await repeat({ repeats, warmUp: 2 }, async () => {
-    const profile = gpu.submit(plan.label, (encoder) => plan.encodeProfiled(encoder));
-    const times = await profile.read();
-    return times.reduce((sum, { nanoseconds }) => sum + (nanoseconds || Number.NaN), 0);
-  });
-  // Out of order, or so coarse that nothing is left: not to be averaged in.
-  const good = sums.filter((sum) => sum > 0);
-  return 2 * good.length > sums.length ? spread(good.map((sum) => sum / 1e9)) : null;
+  const runs = await repeat({ repeats, warmUp: 2 }, () =>
+    gpu.submit(plan.label, (encoder) => plan.encodeProfiled(encoder)).read(),
+  );
+  return deviceSpread(runs);
 }

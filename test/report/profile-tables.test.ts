@@ -160,7 +160,7 @@ describe('one kernel alone', () => {
     stamped: spreadOf([100e-6]),
     slope: { median: 98e-6, p10: 93e-6, p90: 120e-6, repeats: 5 },
     slopes: { pairs: 5, notPositive: 0 },
-    timestamps: { pairs: 20, outOfOrder: 0, resolution: 1, quantised: false },
+    timestamps: { pairs: 20, outOfOrder: 0, judged: true, resolution: 1, quantised: false },
     row,
   };
 
@@ -202,7 +202,7 @@ describe('one kernel alone', () => {
     expect(aloneSentences(lost)[1]).toBe(
       '3 of 5 slopes were not positive, which is below the noise of the wall clock, and left out.',
     );
-    const timestamps = { pairs: 20, outOfOrder: 2, resolution: 65_536, quantised: true };
+    const timestamps = { pairs: 20, outOfOrder: 2, judged: true, resolution: 65_536, quantised: true };
     expect(aloneSentences({ ...run, stamped: null, timestamps })).toEqual([
       expect.stringMatching(/^2 of 20 pairs/),
       expect.stringMatching(/^Quantised: .* 65,536 ns; 1 of 1 dispatches/),

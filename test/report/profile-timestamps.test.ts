@@ -41,12 +41,12 @@ describe('elapsed', () => {
 describe('the resolution of a clock', () => {
   it.each([1, 10, 32])('of %i ns is found, and is fine', (period) => {
     const report = inspectTimestamps(stamped(TIMES, multiplesOf(period)));
-    expect(report).toEqual({ pairs: 100, outOfOrder: 0, resolution: period, quantised: false });
+    expect(report).toEqual({ pairs: 100, outOfOrder: 0, judged: true, resolution: period, quantised: false });
   });
 
   it.each([1024, 65_536, 100_000])('of %i ns is found, and is quantised', (period) => {
     const report = inspectTimestamps(stamped(TIMES, multiplesOf(period)));
-    expect(report).toEqual({ pairs: 100, outOfOrder: 0, resolution: period, quantised: true });
+    expect(report).toEqual({ pairs: 100, outOfOrder: 0, judged: true, resolution: period, quantised: true });
   });
 
   it('of no whole number of nanoseconds shows as few times far apart', () => {
@@ -61,16 +61,19 @@ describe('the resolution of a clock', () => {
   it('is not judged by a kernel that takes as long each time', () => {
     const alike = [...new Array(40).fill(4096), ...new Array(40).fill(4128)];
     expect(inspectTimestamps(stamped(alike)).quantised).toBe(false);
+    // Nor by two of them, whose times are far apart.
+    const two = Array.from({ length: 40 }, (_, i) => (i % 2 === 0 ? 4096 : 9216));
+    expect(inspectTimestamps(stamped(two)).quantised).toBe(false);
   });
 
   it('is not judged by a few dispatches', () => {
     const report = inspectTimestamps(stamped([65_536, 65_536, 131_072], multiplesOf(65_536)));
-    expect(report).toEqual({ pairs: 3, outOfOrder: 0, resolution: null, quantised: false });
+    expect(report).toEqual({ pairs: 3, outOfOrder: 0, judged: false, resolution: null, quantised: false });
   });
 
   it('is unknown, and coarse, where all timestamps are one', () => {
     const report = inspectTimestamps(stamped(TIMES, () => 42));
-    expect(report).toEqual({ pairs: 100, outOfOrder: 0, resolution: null, quantised: true });
+    expect(report).toEqual({ pairs: 100, outOfOrder: 0, judged: true, resolution: null, quantised: true });
     expect(isLongEnough(1e9, report)).toBe(false);
   });
 });
@@ -83,7 +86,13 @@ it('timestamps out of order are counted, and the rest is judged without them', (
     const ticks = [end + 5n, begin] as const;
     all[i] = { ticks, nanoseconds: elapsed(ticks) };
   }
-  expect(inspectTimestamps(all)).toEqual({ pairs: 100, outOfOrder: 3, resolution: 32, quantised: false });
+  expect(inspectTimestamps(all)).toEqual({
+    pairs: 100,
+    outOfOrder: 3,
+    judged: true,
+    resolution: 32,
+    quantised: false,
+  });
 });
 
 describe('a time is long enough', () => {
@@ -105,7 +114,7 @@ describe('a time is long enough', () => {
 });
 
 describe('what is said of timestamps', () => {
-  const fine = { pairs: 500, outOfOrder: 0, resolution: 1, quantised: false };
+  const fine = { pairs: 500, outOfOrder: 0, judged: true, resolution: 1, quantised: false };
 
   it('is nothing where all is well', () => {
     expect(timestampSentences(fine, 0, 50)).toEqual([]);
@@ -118,6 +127,15 @@ describe('what is said of timestamps', () => {
     expect(timestampSentences({ ...fine, outOfOrder: 1 }, 1, 50)).toEqual([
       '1 of 500 pairs of timestamps was out of order or missing and left out.',
       '1 of 50 dispatches have no time, and are in no sum.',
+    ]);
+  });
+
+  it('is that they are too few to tell a coarse clock from a fine one', () => {
+    const few = { ...fine, pairs: 6, outOfOrder: 1, judged: false, resolution: null };
+    expect(timestampSentences(few, 0, 3)).toEqual([
+      '1 of 6 pairs of timestamps was out of order or missing and left out.',
+      'Too few pairs of timestamps to judge the clock (5, of 8 that it takes): should it be a coarse one, these times are ' +
+        'off by up to its step, and nothing shows it.',
     ]);
   });
 

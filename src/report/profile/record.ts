@@ -29,6 +29,8 @@ export interface TimestampReport {
   readonly pairs: number;
   /** How many of them ended before they began, or have no stamp at all: they count for nothing. */
   readonly outOfOrder: number;
+  /** False where too few pairs can be believed to judge the clock by: what follows says nothing then. */
+  readonly judged: boolean;
   /** Nanoseconds by which the clock moves on at a time; null where too few stamps tell. */
   readonly resolution: number | null;
   /** True where that is so coarse that short dispatches have no time. */

@@ -26,14 +26,23 @@ function gcd(a: bigint, b: bigint): bigint {
 
 /**
  * The step of a clock whose times are few values far apart, as they are where a period that is no whole number hides
- * their divisor; undefined where they are many or close.
+ * their divisor; undefined where they are many or close, or where kernels that always take as long are all there is to it:
+ * then what lies between stamps is no multiple of that step.
  */
-function fewValues(nanoseconds: readonly number[]): number | undefined {
+function fewValues(good: readonly Stamped[]): number | undefined {
+  const nanoseconds = good.map((stamped) => stamped.nanoseconds!);
   const ascending = [...nanoseconds].sort((a, b) => a - b);
   const distinct = ascending.filter((value, i) => i === 0 || value - ascending[i - 1]! > ROUNDING);
   if (distinct.length < 2 || distinct.length > nanoseconds.length / ENOUGH_PAIRS) return undefined;
   const gap = Math.min(...distinct.slice(1).map((value, i) => value - distinct[i]!));
-  return gap >= COARSE ? gap : undefined;
+  if (gap < COARSE) return undefined;
+  const stamps = good.flatMap(({ ticks }) => ticks);
+  const between = stamps.slice(1).map((tick, i) => Math.abs(Number(tick - stamps[i]!)));
+  const isMultiple = (distance: number) => {
+    const steps = Math.round(distance / gap);
+    return Math.abs(distance - steps * gap) <= ROUNDING * (steps + 1);
+  };
+  return between.every(isMultiple) ? gap : undefined;
 }
 
 /**
@@ -42,15 +51,15 @@ function fewValues(nanoseconds: readonly number[]): number | undefined {
  */
 export function inspectTimestamps(stamped: readonly Stamped[]): TimestampReport {
   const good = stamped.filter(({ nanoseconds }) => nanoseconds !== undefined);
-  const counts = { pairs: stamped.length, outOfOrder: stamped.length - good.length };
-  if (good.length < ENOUGH_PAIRS) return { ...counts, resolution: null, quantised: false };
+  const judged = good.length >= ENOUGH_PAIRS;
+  const counts = { pairs: stamped.length, outOfOrder: stamped.length - good.length, judged };
+  if (!judged) return { ...counts, resolution: null, quantised: false };
   const origin = good[0]!.ticks[0];
   // Of distances, since nobody says where a clock's zero is.
   const divisor = good.flatMap(({ ticks }) => ticks).reduce((all, tick) => gcd(all, tick - origin), 0n);
-  const times = good.map(({ nanoseconds }) => nanoseconds!);
   // All stamps are one and the same: the clock has not moved in all that time.
   if (divisor === 0n) return { ...counts, resolution: null, quantised: true };
-  const resolution = divisor >= COARSE ? Number(divisor) : (fewValues(times) ?? Number(divisor));
+  const resolution = divisor >= COARSE ? Number(divisor) : (fewValues(good) ?? Number(divisor));
   return { ...counts, resolution, quantised: resolution >= COARSE };
 }
 
@@ -62,7 +71,7 @@ export function isLongEnough(nanoseconds: number, { resolution, quantised }: Tim
 
 /** What is to be said of timestamps: nothing, where all is well. `untimed` of `dispatches` have no time. */
 export function timestampSentences(
-  { pairs, outOfOrder, resolution, quantised }: TimestampReport,
+  { pairs, outOfOrder, judged, resolution, quantised }: TimestampReport,
   untimed: number,
   dispatches: number,
 ): string[] {
@@ -82,6 +91,12 @@ export function timestampSentences(
     );
   } else if (untimed > 0) {
     sentences.push(`${untimed} of ${dispatches} dispatches have no time, and are in no sum.`);
+  }
+  if (!judged) {
+    sentences.push(
+      `Too few pairs of timestamps to judge the clock (${pairs - outOfOrder}, of ${ENOUGH_PAIRS} that it takes): should it be ` +
+        'a coarse one, these times are off by up to its step, and nothing shows it.',
+    );
   }
   return sentences;
 }
