@@ -20,6 +20,7 @@ import { optionsOf } from './paper.ts';
 import { isKnown, makeContents, paramsFromShape, smallerParams } from './profile-inputs.ts';
 import { expectPassed, originOf, timeAlone } from './profile-roof.ts';
 import { RUNGS } from './suites/ladder.ts';
+import { hostLoad } from './suites/record.ts';
 
 /** Operations of a kernel above which its float64 twin would take too long: about two seconds. */
 const MOST_FLOPS = 640e6;
@@ -148,6 +149,7 @@ export async function profileShape(gpu: Gpu, options: KernelOptions, shape: stri
   const { variant, seed } = options;
   const spec = kernelNamed(options.kernel);
   const params = paramsFromShape(spec, shape);
+  const host = hostLoad();
   const plan = recordAlone(gpu, spec, params, variant, seed);
   try {
     await plan.ready();
@@ -162,7 +164,7 @@ export async function profileShape(gpu: Gpu, options: KernelOptions, shape: stri
       if (!whole) checked.destroy();
     }
     expectPassed(gpu, report.failures);
-    const origin = await originOf(gpu, options.timestamps);
+    const origin = await originOf(gpu, options.timestamps, host);
     const [dispatch] = plan.dispatches;
     const check = checkOf(checkedAt, report);
     const stamps = origin.timing === 'timestamps';
@@ -195,6 +197,7 @@ export async function profileInSteps(
   { kernel, variant, timestamps }: Omit<KernelOptions, 'shape' | 'seed'>,
 ): Promise<KernelRecord> {
   const spec = kernelNamed(kernel);
+  const host = hostLoad();
   const data = new ResidentDataset(gpu, dataset);
   const runs: AloneProfile[] = [];
   let origin: ProfileOrigin | undefined;
@@ -223,7 +226,7 @@ export async function profileInSteps(
           await plan.ready();
           const report = await checkDispatches(gpu, [dispatch]);
           expectPassed(gpu, report.failures);
-          origin ??= await originOf(gpu, timestamps);
+          origin ??= await originOf(gpu, timestamps, host);
           const check = checkOf(params, report);
           const labels = same.map((d) => d.label);
           const stamps = origin.timing === 'timestamps';

@@ -10,6 +10,7 @@ import { inspectTimestamps, isLongEnough } from '../src/report/profile/timestamp
 import { CheckFailedError } from './paper.ts';
 import { measurePeaks } from './peaks.ts';
 import { provenance } from './provenance.ts';
+import type { HostLoad } from './suites/record.ts';
 
 /** Seconds that repeats with timestamps should fill, and how many they are: at least as many as tell what the clock is worth. */
 const STAMPED = { seconds: 0.5, least: 10, most: 500 };
@@ -41,18 +42,22 @@ async function emptySeconds(gpu: Gpu, timestamps: boolean): Promise<number | nul
   }
 }
 
-/** Measures the device's roof, and says where and by what everything else is going to be measured. */
-export async function originOf(gpu: Gpu, timestamps: boolean): Promise<ProfileOrigin> {
+/**
+ * Measures the device's roof, and says where and by what everything else is going to be measured. `host` is the machine as it
+ * was before anything was run on it.
+ */
+export async function originOf(gpu: Gpu, timestamps: boolean, host: HostLoad): Promise<ProfileOrigin> {
   const date = new Date().toISOString();
   const made = provenance();
   const timing = timestamps && hasTimestamps(gpu) ? 'timestamps' : 'slopes';
-  const { gflops, gbs } = await measurePeaks(gpu);
+  const { gflops, gbs, spread } = await measurePeaks(gpu);
   return {
     schemaVersion: PROFILE_SCHEMA_VERSION,
     date,
     device: gpu.info,
     ...made,
-    roof: { gflops, gbs, dispatchSeconds: await emptySeconds(gpu, timing === 'timestamps') },
+    host,
+    roof: { gflops, gbs, spread, dispatchSeconds: await emptySeconds(gpu, timing === 'timestamps') },
     timing,
   };
 }

@@ -11,6 +11,7 @@ import { checkMethod } from './checks.ts';
 import { optionsOf, scheduleOf } from './paper.ts';
 import { expectPassed, originOf } from './profile-roof.ts';
 import { profileTrainer } from './profile-steps.ts';
+import { hostLoad } from './suites/record.ts';
 
 /** Whom a profiler tells how it goes. */
 export interface ProfileListener {
@@ -50,6 +51,7 @@ export async function profileMethods(
   { steps, timestamps }: ProfileOptions,
   listener: ProfileListener = {},
 ): Promise<ProfileOutcome> {
+  const host = hostLoad();
   const data = new ResidentDataset(gpu, dataset);
   const methods = config.methods.map((method) => optionsOf(rules.get(method)!, config));
   const profiles: MethodProfile[] = [];
@@ -71,7 +73,7 @@ export async function profileMethods(
       listener.onCheck?.(check);
       checks.push(check);
     }
-    const origin = await originOf(gpu, timestamps);
+    const origin = await originOf(gpu, timestamps, host);
     listener.onRoof?.(origin);
     for (const [i, options] of methods.entries()) {
       const trainer = new Trainer(gpu, data, options);

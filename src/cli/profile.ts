@@ -30,6 +30,7 @@ import {
 } from '../report/profile/tables.ts';
 import { type TracedMethod, traceOf } from '../report/profile/trace.ts';
 import { configOf } from './bench.ts';
+import { busySentences } from './busy.ts';
 import {
   adapterOption,
   addScheduleOptions,
@@ -146,6 +147,7 @@ async function profileKernel(gpu: Gpu, options: ProfileOptions, console: Console
     record = await profileShape(gpu, asked, shape);
   }
   console.note(describe(gpu.info));
+  for (const sentence of busySentences(record.host)) console.say(sentence);
   console.note(originSentence(record));
   console.note(roofSentence(record.roof));
   for (const run of record.runs) {
@@ -172,6 +174,7 @@ async function profileSteps(
     onOtherSchedule: (...other) => onOtherSchedule?.(...other),
     onCheck: (check) => onCheck?.(check),
     onRoof: (origin) => {
+      for (const sentence of busySentences(origin.host)) say(sentence);
       note(originSentence(origin));
       note(
         `${dataset.name}, batch ${batch}, ${layers} layers, ${hidden} units, ${optimizer}, seed ${seed}; ` +
@@ -192,6 +195,18 @@ async function profileSteps(
   return outcome;
 }
 
+/**
+ * Refuses `--trace` on a device that could not tell when anything began.
+ *
+ * @throws InputError
+ */
+export function expectTimestamps(gpu: Gpu): void {
+  if (hasTimestamps(gpu)) return;
+  throw new InputError(
+    `--trace: expected a device with timestamps, found ${gpu.info.name}, which has no timestamp-query`,
+  );
+}
+
 /** `syngrad profile`: where the time of a step goes, or how fast one kernel is alone. */
 export async function profile(options: ProfileOptions): Promise<number> {
   checkTogether(options);
@@ -208,11 +223,7 @@ export async function profile(options: ProfileOptions): Promise<number> {
   let record: ProfileRecord | KernelRecord;
   let traced: readonly TracedMethod[] = [];
   try {
-    if (trace !== undefined && !hasTimestamps(gpu)) {
-      throw new InputError(
-        `--trace: expected a device with timestamps, found ${gpu.info.name}, which has no timestamp-query`,
-      );
-    }
+    if (trace !== undefined) expectTimestamps(gpu);
     if (options.kernel === undefined) ({ record, traced } = await profileSteps(gpu, options, console));
     else record = await profileKernel(gpu, options, console);
   } finally {

@@ -1,17 +1,11 @@
 import type { Command } from 'commander';
 import { provenance } from '../../bench/provenance.ts';
 import { suites } from '../../bench/suites/index.ts';
-import {
-  defaultPath,
-  hostLoad,
-  isBusy,
-  mergePart,
-  partOf,
-  prepareRecord,
-} from '../../bench/suites/record.ts';
+import { defaultPath, hostLoad, mergePart, partOf, prepareRecord } from '../../bench/suites/record.ts';
 import { LEAST_REPEATS, type Suite } from '../../bench/suites/suite.ts';
 import { describe } from '../gpu/adapters.ts';
 import { openDevice } from '../gpu/open.ts';
+import { busySentences } from './busy.ts';
 import { adapterOption, integer, nonEmpty } from './options.ts';
 
 /** What the options of a suite have been read to; options of a suite's own beside them. */
@@ -47,12 +41,7 @@ export async function runSuite(suite: Suite, options: SuiteOptions): Promise<num
     const made = { ...provenance(), host: hostLoad() };
     say(describe(info));
     say(`commit ${made.commit ?? 'unknown'}, Dawn (webgpu ${made.dawn}), Node ${made.node}`);
-    if (isBusy(made.host)) {
-      const { cpus, load } = made.host;
-      say(
-        `this machine is busy: a load of ${load.toFixed(1)} on ${cpus} processors; times will be too long, and scatter`,
-      );
-    }
+    for (const sentence of busySentences(made.host)) say(sentence);
     const date = new Date();
     const failures: string[] = [];
     const failed = (message: string) => void failures.push(message);

@@ -2,8 +2,10 @@ import { Command } from 'commander';
 import { describe, expect, it } from 'vitest';
 import { paramsFromShape, shapeForm } from '../../bench/profile-inputs.ts';
 import { kernelNamed } from '../../bench/profile-kernel.ts';
-import { addProfileCommand, variant } from '../../src/cli/profile.ts';
+import { busySentences } from '../../src/cli/busy.ts';
+import { addProfileCommand, expectTimestamps, variant } from '../../src/cli/profile.ts';
 import { InputError } from '../../src/errors.ts';
+import type { Gpu } from '../../src/gpu/gpu.ts';
 
 /** Hands options to the command, as the command line does; none of these get as far as a device. */
 async function run(...args: string[]): Promise<void> {
@@ -58,6 +60,28 @@ describe('options that are wrong, or do not go together, are refused', () => {
     await expect(refused).rejects.toThrow(InputError);
     await expect(refused).rejects.toThrow(message);
   });
+});
+
+describe('--trace', () => {
+  /** As much of a device as is asked. */
+  const deviceWith = (...features: string[]) =>
+    ({ info: { name: 'Tester 9000' }, device: { features: new Set(features) } }) as unknown as Gpu;
+
+  it('is refused on a device that has no timestamps', () => {
+    expect(() => expectTimestamps(deviceWith('subgroups'))).toThrow(
+      new InputError(
+        '--trace: expected a device with timestamps, found Tester 9000, which has no timestamp-query',
+      ),
+    );
+    expect(() => expectTimestamps(deviceWith('subgroups', 'timestamp-query'))).not.toThrow();
+  });
+});
+
+it('a busy machine is said to be one, in the words of the suites', () => {
+  expect(busySentences({ cpus: 2, load: 0.2 })).toEqual([]);
+  expect(busySentences({ cpus: 2, load: 1.26 })).toEqual([
+    'this machine is busy: a load of 1.3 on 2 processors; times will be too long, and scatter',
+  ]);
 });
 
 it('a variant is constants by name', () => {

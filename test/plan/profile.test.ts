@@ -1,5 +1,6 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { makeContents, paramsFromShape, shapeForm, smallerParams } from '../../bench/profile-inputs.ts';
+import { originOf } from '../../bench/profile-roof.ts';
 import { profileTrainer } from '../../bench/profile-steps.ts';
 import { ResidentDataset } from '../../src/data/resident-dataset.ts';
 import { InputError } from '../../src/errors.ts';
@@ -7,8 +8,10 @@ import { stampedAlone, wallSlope } from '../../src/gpu/alone.ts';
 import type { Gpu } from '../../src/gpu/gpu.ts';
 import type { KernelSpec } from '../../src/gpu/kernel.ts';
 import { type Dispatch, Plan } from '../../src/gpu/plan.ts';
+import { hasTimestamps } from '../../src/gpu/profile.ts';
 import { kernels } from '../../src/kernels/index.ts';
 import { matmulNN } from '../../src/kernels/matmul.ts';
+import { spreadOf } from '../../src/report/profile/rows.ts';
 import { inspectTimestamps } from '../../src/report/profile/timestamps.ts';
 import { tensorFrom } from '../../src/tensor.ts';
 import { profileTurns, stopMidway, turnsOf } from '../../src/train/profile.ts';
@@ -119,7 +122,8 @@ describe('a profile of steps', () => {
   it.each([true, false])('sums up to the whole step; by timestamps: %s', async (timestamps) => {
     const trainer = trainerOf('bp');
     try {
-      const roof = { gflops: 10, gbs: 1, dispatchSeconds: 1e-5 };
+      const spread = { gflops: spreadOf([10]), gbs: spreadOf([1]) };
+      const roof = { gflops: 10, gbs: 1, spread, dispatchSeconds: 1e-5 };
       const { profile, traced } = await profileTrainer(trainer, roof, { steps: 3, timestamps });
       const { dispatches } = trainer.plan;
       expect(profile.dispatches.map(({ label }) => label)).toEqual(dispatches.map(({ label }) => label));
@@ -154,6 +158,49 @@ describe('a profile of steps', () => {
     } finally {
       trainer.destroy();
     }
+  });
+});
+
+describe('a device without timestamp-query', () => {
+  const withoutTimestamps = async (use: (gpu: Gpu) => Promise<void>) => {
+    const { gpu } = device;
+    const { features } = gpu.device;
+    const all = new Set<string>(features);
+    const has = vi
+      .spyOn(features, 'has')
+      .mockImplementation((name) => name !== 'timestamp-query' && all.has(name));
+    try {
+      expect(hasTimestamps(gpu)).toBe(false);
+      await use(gpu);
+    } finally {
+      has.mockRestore();
+    }
+  };
+
+  it('is profiled by slopes, whatever was asked for, and its roof is measured all the same', async () => {
+    const host = { cpus: 2, load: 0.1 };
+    await withoutTimestamps(async (gpu) => {
+      const origin = await originOf(gpu, true, host);
+      expect(origin).toMatchObject({ timing: 'slopes', host });
+      expect(origin.roof.gflops).toBeGreaterThan(0);
+      expect(origin.roof.spread.gbs.repeats).toBeGreaterThanOrEqual(5);
+    });
+    expect(await originOf(device.gpu, true, host)).toMatchObject({ timing: 'timestamps' });
+  });
+
+  it('has no dispatch timed one by one', async () => {
+    await withoutTimestamps(async (gpu) => {
+      const trainer = trainerOf('bp');
+      try {
+        await expect(profileTurns(trainer, 1, turnsOf(trainer))).rejects.toThrow(
+          new InputError(
+            `${gpu.info.name} has no timestamp-query, so its kernels cannot be timed one by one`,
+          ),
+        );
+      } finally {
+        trainer.destroy();
+      }
+    });
   });
 });
 

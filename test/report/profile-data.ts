@@ -13,7 +13,13 @@ import { gpuSecondsOf, kernelRows, rooflineSeconds, timedDispatches } from '../.
 import { inspectTimestamps } from '../../src/report/profile/timestamps.ts';
 
 /** A made-up device: a multiply-add takes a hundredth of the time of a byte. */
-export const ROOF: Roof = { gflops: 1000, gbs: 10, dispatchSeconds: 2e-6 };
+export const ROOF: Roof = {
+  ...{ gflops: 1000, gbs: 10, dispatchSeconds: 2e-6 },
+  spread: {
+    gflops: { median: 1000, p10: 950, p90: 1010, repeats: 5 },
+    gbs: { median: 10, p10: 9, p90: 11, repeats: 5 },
+  },
+};
 
 /** Label, kernel, microseconds, operations and bytes of a step's dispatches. */
 export const STEP = [
@@ -103,6 +109,7 @@ export const ORIGIN: ProfileOrigin = {
   node: 'v20.20.2',
   version: '0.1.0',
   commit: null,
+  host: { cpus: 16, load: 0.5 },
   roof: ROOF,
   timing: 'timestamps',
 };

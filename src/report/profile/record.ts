@@ -11,6 +11,8 @@ export interface Roof {
   readonly gflops: number;
   /** GB/s (10^9 bytes, read and written) of a copy. */
   readonly gbs: number;
+  /** Both over their repeats: where they are wide, so are the shares of the roof. */
+  readonly spread: { readonly gflops: Spread; readonly gbs: Spread };
   /** Seconds of a dispatch that does nothing, timed as the others are; null where the clock is too coarse. */
   readonly dispatchSeconds: number | null;
 }
@@ -75,7 +77,7 @@ export interface ProfileRow {
   /** GFLOP/s and GB/s; null without a time. */
   readonly gflops: number | null;
   readonly gbs: number | null;
-  /** The time that the roofline allows, as a share of the time taken; above 1 where caches beat the copy. */
+  /** The time that the roofline allows, as a share of the time taken; above 1 where caches beat the copy, or the roof was measured too low. */
   readonly ofRoofline: number | null;
   readonly bound: Bound | null;
 }
@@ -129,6 +131,8 @@ export interface ProfileOrigin {
   readonly version: string;
   /** Git commit of the checkout, `-dirty` behind it when files differ; null outside a checkout. */
   readonly commit: string | null;
+  /** The machine as the profiler found it: its processors, and how many processes wanted to run in the minute before. */
+  readonly host: { readonly cpus: number; readonly load: number };
   readonly roof: Roof;
   /** How dispatches were timed. */
   readonly timing: 'timestamps' | 'slopes';

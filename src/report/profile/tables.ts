@@ -129,15 +129,17 @@ export function methodSentences(method: MethodProfile): string[] {
 }
 
 /** What percentages are of, and what the last column means. */
-export function roofSentence({ gflops, gbs, dispatchSeconds }: Roof): string {
+export function roofSentence({ spread: peaks, dispatchSeconds }: Roof): string {
   const empty =
     dispatchSeconds === null ? '' : `, ${duration(dispatchSeconds)} for a dispatch that does nothing`;
   const short =
     dispatchSeconds === null ? '' : ` if it is shorter than ${SHORT} empty dispatches, else neither`;
   return (
-    `Roof: ${significant(gflops)} GFLOP/s (a loop of multiply-adds) and ${significant(gbs)} GB/s (a copy)${empty}, ` +
-    `measured on this device just before. A kernel with at least ${100 * NEAR} % of what they allow it is near compute or ` +
-    `memory; any other is near latency${short}. More than 100 % is read from caches that the copy does not fit into.`
+    `Roof: ${spread(peaks.gflops, significant)} GFLOP/s of a loop of multiply-adds and ${spread(peaks.gbs, significant)} GB/s ` +
+    `of a copy${empty}, measured on this device just before. A kernel with at least ${100 * NEAR} % of what they allow it is near compute or ` +
+    `memory; any other is near latency${short}. More than 100 % near memory is read from caches that ` +
+    'the copy does not fit into; near compute it says that the roof is too low, since the machine was busier, or its clock ' +
+    'slower, when that was measured.'
   );
 }
 
