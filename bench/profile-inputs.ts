@@ -58,8 +58,7 @@ export const isKnown = (spec: KernelSpec): boolean => shapeNames(spec).every((na
 export function paramsFromShape(spec: KernelSpec, text: string): Params {
   if (!isKnown(spec)) {
     throw new InputError(
-      `--shape ${text}: expected none for ${spec.file}, whose buffers cannot be made up from a few numbers: without ` +
-        '--shape it is run at the shapes that it has in the steps of --methods',
+      `--shape ${text}: expected the label of a dispatch for ${spec.file}, whose buffers cannot be made up from a few numbers`,
     );
   }
   const names = shapeNames(spec);

@@ -32,6 +32,8 @@ export interface KernelOptions {
   readonly variant: Constants;
   readonly seed: number;
   readonly timestamps: boolean;
+  /** In steps, the only dispatch to run. */
+  readonly label?: string | undefined;
 }
 
 /**
@@ -124,6 +126,7 @@ async function profileAlone(
     path: `shaders/${kernel.spec.file}.wgsl`,
     rung: rungOf(dispatch),
     params,
+    ...(timed.parts && { parts: timed.parts }),
     constants: kernel.constants,
     grid,
     labels,
@@ -185,8 +188,33 @@ function shapesIn(dispatches: readonly Dispatch[], kernel: string): Dispatch[][]
   return [...shapes.values()];
 }
 
+/** What to say where no step has what was asked for, by the labels of each kernel that steps do have. */
+function absent(
+  gpu: Gpu,
+  spec: KernelSpec,
+  { methods }: BenchConfig,
+  labels: ReadonlyMap<string, readonly string[]>,
+  only: string | undefined,
+): InputError {
+  const [kernel, steps] = [spec.file, methods.join(', ')];
+  const own = labels.get(kernel);
+  if (own && only !== undefined) {
+    const all = own.join(', ');
+    return new InputError(
+      `--shape: expected a dispatch of ${kernel} in the steps of ${steps}, which are ${all}, found '${only}'`,
+    );
+  }
+  const other = kernel.endsWith('_cpu') ? kernel.slice(0, -'_cpu'.length) : `${kernel}_cpu`;
+  const instead = labels.has(other) ? `; what they have is ${other}` : '';
+  const hint = isKnown(spec) ? '; --shape says at which shape to run it alone' : '';
+  return new InputError(
+    `--kernel ${kernel}: no step of ${steps} has it on ${gpu.info.name}${instead}${hint}`,
+  );
+}
+
 /**
- * Runs one kernel alone at each shape that it has in the steps of the configured methods, on what it finds there.
+ * Runs one kernel alone at each shape that it has in the steps of the configured methods, on what it finds there; or in one
+ * dispatch of them, by its label.
  *
  * @throws InputError when no step has it; CheckFailedError.
  */
@@ -194,12 +222,13 @@ export async function profileInSteps(
   gpu: Gpu,
   dataset: Dataset,
   config: BenchConfig,
-  { kernel, variant, timestamps }: Omit<KernelOptions, 'shape' | 'seed'>,
+  { kernel, variant, timestamps, label: only }: Omit<KernelOptions, 'seed'>,
 ): Promise<KernelRecord> {
   const spec = kernelNamed(kernel);
   const host = hostLoad();
   const data = new ResidentDataset(gpu, dataset);
   const runs: AloneProfile[] = [];
+  const labels = new Map<string, string[]>();
   let origin: ProfileOrigin | undefined;
   try {
     const done = new Set<string>();
@@ -207,10 +236,14 @@ export async function profileInSteps(
       const trainer = new Trainer(gpu, data, optionsOf(rules.get(method)!, config));
       const plan = new Plan(gpu, `${kernel} alone`);
       try {
+        for (const { label, kernel: found } of trainer.plan.dispatches)
+          labels.set(found.spec.file, [...(labels.get(found.spec.file) ?? []), label]);
+        const wanted = trainer.plan.dispatches.filter(({ label }) => only === undefined || label === only);
+        const shapes = shapesIn(wanted, kernel);
+        if (shapes.length === 0) continue;
         await trainer.ready();
-        const turns = turnsOf(trainer);
-        await stopMidway(trainer, turns);
-        for (const same of shapesIn(trainer.plan.dispatches, kernel)) {
+        await stopMidway(trainer, turnsOf(trainer));
+        for (const same of shapes) {
           const [{ label, params, tensors, kernel: found }] = same as [Dispatch];
           const key = JSON.stringify([params, found.constants]);
           if (done.has(key)) continue;
@@ -240,10 +273,6 @@ export async function profileInSteps(
   } finally {
     data.destroy();
   }
-  if (!origin) {
-    const methods = config.methods.join(', ');
-    const hint = isKnown(spec) ? '; --shape says at which shape to run it alone' : '';
-    throw new InputError(`--kernel ${kernel}: no step of ${methods} has it on ${gpu.info.name}${hint}`);
-  }
+  if (!origin) throw absent(gpu, spec, config, labels, only);
   return recordOf(origin, config.seed, runs);
 }

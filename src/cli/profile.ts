@@ -1,7 +1,7 @@
 import { rm, writeFile } from 'node:fs/promises';
 import { type Command, Option } from 'commander';
 import { profileMethods } from '../../bench/profile.ts';
-import { paramsFromShape } from '../../bench/profile-inputs.ts';
+import { isKnown, paramsFromShape } from '../../bench/profile-inputs.ts';
 import {
   checkConstants,
   checkVariant,
@@ -88,7 +88,8 @@ function checkTogether({ kernel, shape, variant, trace, timestamps }: ProfileOpt
     const spec = kernelNamed(kernel);
     if (trace !== undefined)
       throw new InputError('--trace: expected steps to trace, found --kernel, which runs alone');
-    if (shape !== undefined) paramsFromShape(spec, shape);
+    // Of a fused kernel it is the label of a dispatch, which only a recorded step knows.
+    if (shape !== undefined && isKnown(spec)) paramsFromShape(spec, shape);
     if (variant !== undefined) checkConstants(spec, variant);
   }
   if (trace !== undefined && !timestamps)
@@ -140,9 +141,10 @@ async function profileKernel(gpu: Gpu, options: ProfileOptions, console: Console
     }
   }
   let record: KernelRecord;
-  if (shape === undefined) {
+  if (shape === undefined || !isKnown(kernelNamed(kernel))) {
     const dataset = await mnistDataset(options.data);
-    record = await profileInSteps(gpu, dataset, configOf(asRun(options), dataset), asked);
+    const config = configOf(asRun(options), dataset);
+    record = await profileInSteps(gpu, dataset, config, { ...asked, label: shape });
   } else {
     record = await profileShape(gpu, asked, shape);
   }
@@ -270,7 +272,11 @@ export function addProfileCommand(program: Command, ended: (code: number) => voi
       'one kernel alone, at the shapes it has in a step, or at --shape',
       nonEmpty('--kernel'),
     )
-    .option('--shape <sizes>', 'sizes to run --kernel at, such as 256x784x256', nonEmpty('--shape'))
+    .option(
+      '--shape <sizes>',
+      'sizes to run --kernel at, such as 256x784x256; of a fused kernel a label, such as wave.forward',
+      nonEmpty('--shape'),
+    )
     .option('--variant <constants>', 'constants of its shader, such as TILE_M=64,TILE_N=32', variant)
     .option('--trace <file>', 'a trace for chrome://tracing and ui.perfetto.dev', nonEmpty('--trace'))
     .option('--roofline <file>', 'a roofline plot, SVG', nonEmpty('--roofline'))

@@ -106,12 +106,12 @@ describe('a shape', () => {
     ]);
   });
 
-  it('of a kernel without sizes is 1, and of one that is a whole step there is none', () => {
+  it('of a kernel without sizes is 1, and of one that is a whole step the label of a dispatch', () => {
     expect(() => params('step_advance', '7')).toThrow(
       "--shape: expected 1, since it has no sizes, for step_advance, found '7'",
     );
     expect(() => params('fused_layers', '7')).toThrow(
-      /^--shape 7: expected none for fused_layers, whose buffers cannot be made up .* in the steps of --methods$/,
+      /^--shape 7: expected the label of a dispatch for fused_layers, whose buffers cannot be made up from a few numbers$/,
     );
   });
 });

@@ -37,6 +37,8 @@ const first = ({ dispatches }: ProfileRecord['methods'][number], layer: string):
 
 const SMALL = ['--hidden', '16', '--batch', '32', '--layers', '3', '--seed', '5', '--schedule', 'layered'];
 
+const FUSED = ['--schedule', 'fused'];
+
 describe('profile', () => {
   it('checks, measures the roof, and tells by kernel, by layer and as a whole; files as asked for', async () => {
     const [trace, roofline] = [temp.join('trace.json'), temp.join('roofline.svg')];
@@ -128,6 +130,21 @@ describe('profile', () => {
       true,
     );
   });
+
+  it('runs a dispatch of a fused schedule alone, by its label, and tells its shape role by role', async () => {
+    const sizes = ['--hidden', '16', '--batch', '32', '--layers', '4', '--schedule', 'fused'];
+    const args = ['--kernel', 'fused_layers_cpu', '--shape', 'layer2.backward', '--methods', 'bp', ...sizes];
+    const { code, stdout, stderr } = await cli.run(profile(...args, '--json'));
+    expect(code).toBe(0);
+    const { runs } = expectProfile<KernelRecord>(stdout);
+    expect(runs.map(({ labels }) => labels)).toEqual([['layer2.backward']]);
+    expect(runs[0]!.parts!.map(({ of, role, shape }) => [of, role, shape])).toEqual([
+      ['layer3', 'GRAD', '16x32x16'],
+      ['layer2', 'PULL', '32x16x16'],
+    ]);
+    expect(stderr).toMatch(/ shape +│ GRAD layer3 16x32x16; PULL layer2 32x16x16 +│/);
+    expect(stderr).not.toContain('at_affine');
+  });
 });
 
 // Through the whole program, where a device says what is wrong; profile-options.test.ts has all other wrong options.
@@ -146,6 +163,14 @@ describe('is refused in one sentence', () => {
     [
       ['--kernel', 'mix', '--methods', 'bp', ...SMALL],
       /^--kernel mix: no step of bp has it on SwiftShader .*; --shape says at which shape to run it alone$/,
+    ],
+    [
+      ['--kernel', 'fused_layers', '--shape', 'layer1.forward', '--methods', 'bp', ...SMALL, ...FUSED],
+      /^--kernel fused_layers: no step of bp has it on SwiftShader .*; what they have is fused_layers_cpu$/,
+    ],
+    [
+      ['--kernel', 'fused_top_cpu', '--shape', '9x9', '--methods', 'bp', ...SMALL, ...FUSED],
+      /^--shape: expected a dispatch of fused_top_cpu in the steps of bp, which are top\.loss, found '9x9'$/,
     ],
   ] as const)('%j', async (args, message) => {
     const { code, stdout, stderr } = await cli.run(profile(...args), { cwd: temp.path });

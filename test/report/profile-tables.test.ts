@@ -186,6 +186,20 @@ describe('one kernel alone', () => {
     expect(aloneSentences(run)).toEqual([]);
   });
 
+  it('that works for several layers is told by what it does for each, and not by its many params', () => {
+    const part = (of: string, role: string, shape: string) => ({ of, role, shape, flops: 1, bytes: 1 });
+    const parts = [
+      part('layer1', 'FORWARD', '256x784x256'),
+      part('layer2', 'FORWARD', '256x256x256'),
+      part('layer3', 'FORWARD', '256x256x256'),
+      part('loss', 'LOSS', '256x10'),
+    ];
+    expect(cells(aloneTable({ ...run, parts })).slice(3, 5)).toEqual([
+      ['shape', 'FORWARD layer1 256x784x256, layer2 to layer3 256x256x256; LOSS loss'],
+      ['', '256x10'],
+    ]);
+  });
+
   it('is told with the size of its check where that is smaller, and its place in a step', () => {
     const small = { ...run.check, params: { M: 128, K: 392, N: 128 } };
     const rows = cells(aloneTable({ ...run, check: small, labels: ['layer1.z.matmul'] }));

@@ -165,7 +165,11 @@ const panelsOf = (record: ProfileRecord | KernelRecord): Panel[] =>
     : [
         {
           title: `${record.runs[0]!.kernel} alone`,
-          kernels: record.runs.map(({ row, params }) => ({ ...row, name: Object.values(params).join('x') })),
+          // By their sizes; those that have dozens of params, by their place in a step.
+          kernels: record.runs.map(({ row, params, parts, labels }) => ({
+            ...row,
+            name: parts ? labels.join(', ') : Object.values(params).join('x'),
+          })),
           dispatches: [],
         },
       ];

@@ -1,4 +1,5 @@
 import type { AdapterInfo } from '../../gpu/adapters.ts';
+import type { WorkPart } from '../../gpu/kernel.ts';
 import type { DispatchInfo } from '../../gpu/profile.ts';
 import type { CheckRecord } from '../record.ts';
 
@@ -167,6 +168,8 @@ export interface AloneProfile {
   /** Its place in the ladder of matrix products, and what it adds there; null of what is none. */
   readonly rung: string | null;
   readonly params: Readonly<Record<string, number>>;
+  /** Of a dispatch that works for several layers: what it does for each. */
+  readonly parts?: readonly WorkPart[];
   readonly constants: Readonly<Record<string, number>>;
   readonly grid: readonly [number, number];
   /** The dispatches of a step that have this shape; empty for a shape that was asked for. */

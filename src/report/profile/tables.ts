@@ -1,4 +1,5 @@
 import Table from 'cli-table3';
+import type { WorkPart } from '../../gpu/kernel.ts';
 import { count, duration, percent, significant } from '../numbers.ts';
 import { TABLE_STYLE, titleOf } from '../table.ts';
 import type { AloneProfile, MethodProfile, ProfileOrigin, ProfileRow, Roof, Spread } from './record.ts';
@@ -152,9 +153,25 @@ const named = (values: Readonly<Record<string, number>>): string =>
     .map(([name, value]) => `${name} ${Number(value.toPrecision(6))}`)
     .join(', ');
 
+/**
+ * The work of several layers in a line, role by role, layers of one size together: `FORWARD layer1 256x784x256, layer2 to layer3
+ * 256x256x256`.
+ */
+function partsText(parts: readonly WorkPart[]): string {
+  const roles = [...new Set(parts.map(({ role }) => role))].map((role) => {
+    const own = parts.filter((part) => part.role === role);
+    const shapes = [...new Set(own.map(({ shape }) => shape))].map((shape) => {
+      const names = own.filter((part) => part.shape === shape).map(({ of }) => of);
+      return `${names.length > 1 ? `${names[0]} to ${names.at(-1)}` : names[0]} ${shape}`;
+    });
+    return `${role} ${shapes.join(', ')}`;
+  });
+  return roles.join('; ');
+}
+
 /** One kernel alone: what it is, where it stands, and how fast it is. */
 export function aloneTable(run: AloneProfile): string {
-  const { kernel, path, rung, params, constants, grid, labels, check, stamped, slope, row } = run;
+  const { kernel, path, rung, params, parts, constants, grid, labels, check, stamped, slope, row } = run;
   const table = new Table({ ...TABLE_STYLE, wordWrap: true, colWidths: [26, 72] });
   const at = named(check.params) === named(params) ? '' : ` at ${named(check.params)}`;
   const seconds = (value: Spread | null, none: string) => (value === null ? none : spread(value, duration));
@@ -162,7 +179,7 @@ export function aloneTable(run: AloneProfile): string {
     ['kernel', kernel],
     ['WGSL', path],
     ...(rung === null ? [] : [['rung of the ladder', rung]]),
-    ['shape', named(params) || 'none'],
+    ['shape', parts ? partsText(parts) : named(params) || 'none'],
     ['constants (variant)', named(constants) || 'none'],
     ['workgroups', grid.join(' x ')],
     ...(labels.length > 0 ? [['in a step', labels.join(', ')]] : []),
