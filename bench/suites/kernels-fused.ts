@@ -7,7 +7,7 @@ import { submitAlone } from '../../src/gpu/check.ts';
 import type { Gpu } from '../../src/gpu/gpu.ts';
 import { type Dispatch, Plan } from '../../src/gpu/plan.ts';
 import type { Constants } from '../../src/gpu/shader.ts';
-import { type FusedProduct, type LayerParams, productsOf, ROLES } from '../../src/kernels/fused.ts';
+import { type FusedProduct, type JobParams, productsOf, ROLES } from '../../src/kernels/fused-jobs.ts';
 import { stopMidway, turnsOf } from '../../src/train/profile.ts';
 import { type FormName, formFor } from '../../src/train/schedules/forms.ts';
 import { Trainer } from '../../src/train/trainer.ts';
@@ -157,9 +157,7 @@ export async function measureFusedSchedule(
       const errors = report.tensors.filter((t) => t.dispatch === label).map(({ worst }) => worst);
       dispatches.push({
         ...{ label, kernel: spec.file, jobs: jobsOf(dispatch, shape.layers) },
-        products: spec.file.startsWith('fused_layers')
-          ? productsOf(params as Record<LayerParams, number>)
-          : [],
+        products: spec.file.startsWith('fused_layers') ? productsOf(params as JobParams) : [],
         ...{ constants, flops, bytes, ...rateOf(flops, bytes, time, peaks), time },
         checked: { worst: Math.max(...errors) },
       });
