@@ -5,7 +5,7 @@ import { peakCopy, peakFma } from '../src/kernels/peaks.ts';
 import { tensorFrom } from '../src/tensor.ts';
 import { CheckFailedError } from './paper.ts';
 import { LEAST_REPEATS, mapSpread, type Spread } from './suites/suite.ts';
-import { type PlanTime, timePlan } from './suites/timing.ts';
+import { type PlanTime, timeOf, timePlan } from './suites/timing.ts';
 
 /** What a device can do at most, as two microbenchmarks measured it: what other kernels' percentages are of. */
 export interface Peaks {
@@ -103,8 +103,8 @@ export async function measurePeaks(gpu: Gpu, options: PeakOptions = {}): Promise
   await measureCopy(gpu, CHECKED, 1);
   const { flops, time: fma } = await measureFma(gpu, repeats);
   const copy = await measureCopy(gpu, n, repeats);
-  const gflops = mapSpread(fma.wall, (seconds) => flops / seconds / 1e9);
-  const gbs = mapSpread(copy.wall, (seconds) => peakCopy.bytes({ n }) / seconds / 1e9);
+  const gflops = mapSpread(timeOf(fma), (seconds) => flops / seconds / 1e9);
+  const gbs = mapSpread(timeOf(copy), (seconds) => peakCopy.bytes({ n }) / seconds / 1e9);
   return {
     gflops: gflops.median,
     gbs: gbs.median,

@@ -5,6 +5,7 @@ import type { FusedAt, FusedDispatch } from './kernels-fused.ts';
 import { measuredShapes, rate, rungCells, rungsLeftOut, share } from './kernels-table.ts';
 import { RUNGS } from './ladder.ts';
 import { withSpread } from './overhead-table.ts';
+import { timeOf } from './timing.ts';
 
 // Tables of docs/07-performance.md that the suite `kernels` fills.
 
@@ -38,13 +39,13 @@ function dispatchRows(at: FusedAt): string[][] {
     `${at.schedule}: \`${each.label}\``,
     `\`${each.kernel}\``,
     each.jobs,
-    withSpread(each.time.wall),
+    withSpread(timeOf(each.time)),
     rate(each.gflops),
     rate(each.gbs),
     share(each.ofRoofline),
   ]);
   const sum = (of: (each: FusedDispatch) => number) => dispatches.reduce((all, each) => all + of(each), 0);
-  const seconds = sum(({ time }) => time.wall.median);
+  const seconds = sum(({ time }) => timeOf(time).median);
   const perSecond = (work: number) => rate(work / seconds / 1e9);
   const steps = at.steps === 1 ? 'a step' : `${at.steps} steps`;
   return [
@@ -56,7 +57,7 @@ function dispatchRows(at: FusedAt): string[][] {
       duration(seconds),
       perSecond(sum(({ flops }) => flops)),
       perSecond(sum(({ bytes }) => bytes)),
-      share(sum(({ time, ofRoofline }) => time.wall.median * ofRoofline) / seconds),
+      share(sum(({ time, ofRoofline }) => timeOf(time).median * ofRoofline) / seconds),
     ],
   ];
 }

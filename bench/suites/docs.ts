@@ -130,6 +130,14 @@ export const TABLES: Readonly<Record<string, (records: readonly DeviceRecord[]) 
       dispatchName,
       ({ encode, submit }) => both(encode, submit),
     ),
+  'overhead.device': (records) =>
+    byDevice(
+      partsOf<OverheadResult>(records, 'overhead'),
+      'and the device',
+      ({ dispatches }) => dispatches,
+      dispatchName,
+      ({ device }) => (device ? duration(device.median) : '-'),
+    ),
   'overhead.others': (records) =>
     byDevice(
       partsOf<OverheadResult>(records, 'overhead'),

@@ -5,7 +5,7 @@ import type { KernelAt, KernelsResult } from './kernels.ts';
 import type { FusedAt } from './kernels-fused.ts';
 import type { RungAt } from './ladder.ts';
 import type { Rate } from './measured.ts';
-import type { PlanTime } from './timing.ts';
+import { type PlanTime, timeOf } from './timing.ts';
 
 /** A share as a percentage, with as many digits as are worth it. */
 export const share = (value: number): string =>
@@ -30,7 +30,7 @@ export const measuredShapes = (all: readonly RungAt[]): string[] => [
 
 /** A measurement's time and rates, as cells of a row. */
 function rateCells(at: Rate & { readonly time: PlanTime; readonly flops: number }): string[] {
-  const { wall } = at.time;
+  const wall = timeOf(at.time);
   return [
     duration(wall.median),
     `${duration(wall.p10)} to ${duration(wall.p90)}`,

@@ -11,7 +11,7 @@ import { kernelsTable } from './kernels-table.ts';
 import { climb, leaveOut, type ProductShape, type RungAt } from './ladder.ts';
 import { expectChecked, type Rate, rateOf, tooLong, unlessWrong } from './measured.ts';
 import type { Suite, SuiteContext } from './suite.ts';
-import { type PlanTime, timePlan } from './timing.ts';
+import { type PlanTime, timeOf, timePlan } from './timing.ts';
 
 /** What a kernel did at a shape. */
 export interface KernelMeasured extends Rate {
@@ -160,7 +160,7 @@ export async function measureKernels(
       const measured = await unlessWrong(failed, () =>
         measureKernel(gpu, spec, shape.shape, peaks, { repeats, least }),
       );
-      if ('params' in measured) perSecond = work(measured.params) / measured.time.wall.median;
+      if ('params' in measured) perSecond = work(measured.params) / timeOf(measured.time).median;
       found.push({ ...at, ...measured });
     }
   }

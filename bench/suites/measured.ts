@@ -1,11 +1,11 @@
 import type { CheckReport } from '../../src/gpu/check.ts';
 import { CheckFailedError } from '../paper.ts';
 import type { Peaks } from '../peaks.ts';
-import type { PlanTime } from './timing.ts';
+import { type PlanTime, timeOf } from './timing.ts';
 
 /** What a kernel did in its time, against what the device can do. */
 export interface Rate {
-  /** GFLOP/s in the median time by the host's clock: all of a dispatch, with what it costs to begin one. */
+  /** GFLOP/s in the median of {@link timeOf}: all of a dispatch, with what it costs to begin one. */
   readonly gflops: number;
   /** GB/s: of the bytes that it must read and write, each tensor's element once. */
   readonly gbs: number;
@@ -16,9 +16,10 @@ export interface Rate {
 }
 
 /** A kernel's rate from its work and its time. */
-export function rateOf(flops: number, bytes: number, { wall }: PlanTime, peaks: Peaks): Rate {
-  const gflops = flops / wall.median / 1e9;
-  const gbs = bytes / wall.median / 1e9;
+export function rateOf(flops: number, bytes: number, time: PlanTime, peaks: Peaks): Rate {
+  const { median } = timeOf(time);
+  const gflops = flops / median / 1e9;
+  const gbs = bytes / median / 1e9;
   const ofPeak = { flops: gflops / peaks.gflops, bytes: gbs / peaks.gbs };
   return { gflops, gbs, ofPeak, ofRoofline: Math.max(ofPeak.flops, ofPeak.bytes) };
 }

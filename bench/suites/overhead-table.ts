@@ -14,10 +14,16 @@ export const dispatchName = ({ kernel, buffers, pipelines }: DispatchCost): stri
 
 /** The tables of the suite, for a terminal. */
 export function overheadTable({ dispatches, others, counts }: OverheadResult): string {
-  const right = ['left', 'right', 'right', 'right'] as const;
+  const right = ['left', 'right', 'right', 'right', 'right'] as const;
   const each = new Table({
     ...TABLE_STYLE,
-    head: ['one more dispatch in a pass', 'encode', 'submit', 'until done (p10 to p90)'],
+    head: [
+      'one more dispatch in a pass',
+      'encode',
+      'submit',
+      'until done (p10 to p90)',
+      'of that the device',
+    ],
     colAligns: [...right],
   });
   for (const cost of dispatches) {
@@ -26,6 +32,7 @@ export function overheadTable({ dispatches, others, counts }: OverheadResult): s
       duration(cost.encode.median),
       duration(cost.submit.median),
       withSpread(cost.total),
+      cost.device ? duration(cost.device.median) : '-',
     ]);
   }
   const other = new Table({

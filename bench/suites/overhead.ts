@@ -1,5 +1,6 @@
 import type { Gpu } from '../../src/gpu/gpu.ts';
 import { Plan } from '../../src/gpu/plan.ts';
+import { hasTimestamps, passSeconds } from '../../src/gpu/profile.ts';
 import { empty, tick } from '../../src/kernels/overhead.ts';
 import type { Tensor } from '../../src/tensor.ts';
 import { CheckFailedError } from '../paper.ts';
@@ -21,6 +22,11 @@ export interface DispatchCost {
   readonly submit: Spread;
   /** From the first command recorded until the device is done. */
   readonly total: Spread;
+  /**
+   * Of the device: between the pass's two timestamps. The host records all dispatches of a pass before the first one runs,
+   * so that `total` is this and the host's share. Null without timestamps to trust; absent in records older than this field.
+   */
+  readonly device?: Spread | null;
 }
 
 /** What the suite found. */
@@ -125,16 +131,32 @@ async function measureDispatch(
     };
     for (const part of plans) await run(part);
     await check();
+    const ofPass = async (part: Plan): Promise<number> => {
+      submitted.push(part.dispatches.length);
+      return (await passSeconds(gpu, part, 1)) ?? Number.NaN;
+    };
     const slopes = await repeat({ repeats }, async () => {
       const times: Awaited<ReturnType<typeof run>>[] = [];
       for (const part of plans) times.push(await run(part));
+      const device: [number, number][] = [];
+      if (hasTimestamps(gpu))
+        for (const [i, part] of plans.entries()) device.push([counts[i]!, await ofPass(part)]);
       const slope = (of: keyof (typeof times)[number]) =>
         line(times.map((time, i) => [counts[i]!, time[of]] as const)).slope / 1e3;
-      return { encode: slope('encode'), submit: slope('submit'), total: slope('total') };
+      return {
+        ...{ encode: slope('encode'), submit: slope('submit'), total: slope('total') },
+        device: device.length > 0 ? line(device).slope : Number.NaN,
+      };
     });
     await check();
     const of = (what: keyof (typeof slopes)[number]) => spread(slopes.map((slope) => slope[what]));
-    const cost = { ...kind, encode: of('encode'), submit: of('submit'), total: of('total') };
+    // Out of order, missing, or too coarse to tell one count from another: nothing to quote.
+    const trusted = slopes.every(({ device }) => device > 0);
+    const cost = {
+      ...kind,
+      ...{ encode: of('encode'), submit: of('submit'), total: of('total') },
+      device: trusted ? of('device') : null,
+    };
     const all = submitted.reduce((sum, count) => sum + count, 0);
     return { cost, counted: kind.kernel === 'tick' ? all : 0 };
   } finally {

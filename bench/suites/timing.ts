@@ -1,6 +1,6 @@
 import type { Gpu } from '../../src/gpu/gpu.ts';
 import type { Plan } from '../../src/gpu/plan.ts';
-import { hasTimestamps } from '../../src/gpu/profile.ts';
+import { hasTimestamps, passSeconds } from '../../src/gpu/profile.ts';
 import { inspectTimestamps, isLongEnough, type Stamped } from '../../src/report/profile/timestamps.ts';
 import { LEAST_REPEATS, line, repeat, type Spread, spread } from './suite.ts';
 
@@ -16,6 +16,11 @@ export async function timed(gpu: Gpu, submit: () => void): Promise<number> {
 export interface PlanTime {
   /** Seconds by the host's clock. */
   readonly wall: Spread;
+  /**
+   * Seconds of one of the runs of a submit, by the device's timestamps before the first and behind the last of them; null
+   * on a CPU driver, and where those are not to be trusted. Absent in records older than this field.
+   */
+  readonly pass?: Spread | null;
   /** Seconds by the device's own timestamps, summed over the plan's dispatches; null where there are none to trust. */
   readonly device: Spread | null;
   /** Runs in one submit: a slope was laid through the times of these, or, with one alone, its time was taken. */
@@ -27,7 +32,15 @@ export interface TimingOptions {
   readonly repeats?: number;
   /** Seconds that the smallest of the counted submits should take. */
   readonly least?: number | undefined;
+  /** Whether to take {@link PlanTime.pass}; where kernels run on the processor, the host's clock is as good. */
+  readonly byPass?: boolean;
 }
+
+/**
+ * The time that rates are of. Of a GPU that of whole passes: a host that needs microseconds to record a dispatch has all of
+ * them recorded before the first one runs, so that its own clock adds both.
+ */
+export const timeOf = ({ wall, pass }: PlanTime): Spread => pass ?? wall;
 
 /** Seconds from which on a single run is so long that submitting it and waiting for it is nothing beside it. */
 const ALONE = { cpu: 0.02, gpu: 0.05 };
@@ -44,7 +57,7 @@ const STAMPS = 9;
  * makes a slope negative, the longest of the three times is taken whole, which is too much rather than too little.
  */
 export async function timePlan(gpu: Gpu, plan: Plan, options: TimingOptions = {}): Promise<PlanTime> {
-  const { repeats = LEAST_REPEATS, least = gpu.isCpu ? 0.01 : 0.004 } = options;
+  const { repeats = LEAST_REPEATS, least = gpu.isCpu ? 0.01 : 0.004, byPass = !gpu.isCpu } = options;
   const run = (count: number) => timed(gpu, () => plan.submit(count));
   // The first run pays for compilation, and for memory that is touched for the first time.
   await plan.ready();
@@ -68,9 +81,18 @@ export async function timePlan(gpu: Gpu, plan: Plan, options: TimingOptions = {}
   });
   return {
     wall: spread(walls),
+    pass: byPass ? await passed(gpu, plan, counts.at(-1)!, repeats) : null,
     device: isAlone ? null : await stamped(gpu, plan, Math.max(STAMPS, repeats)),
     counts,
   };
+}
+
+/** Seconds of one run of a plan by timestamps around `count` of them; null where half of those or more are no times. */
+async function passed(gpu: Gpu, plan: Plan, count: number, repeats: number): Promise<Spread | null> {
+  if (!hasTimestamps(gpu)) return null;
+  const times = await repeat({ repeats }, () => passSeconds(gpu, plan, count));
+  const good = times.filter((time) => time !== undefined && time > 0) as number[];
+  return 2 * good.length > times.length ? spread(good.map((time) => time / count)) : null;
 }
 
 /**

@@ -6,6 +6,7 @@ import { ALL_EVENTS, type Events, neededFor, type Role, runsIn } from './livenes
 import { encodeProfiled, type Profile } from './profile.ts';
 import type { PendingReadback, ReadbackPool } from './readback.ts';
 import type { Constants } from './shader.ts';
+import { patiently } from './wait.ts';
 
 /** One recorded dispatch: a kernel, its params and its tensors, bound and ready to be replayed. */
 export interface Dispatch {
@@ -109,7 +110,9 @@ export class Plan {
 
   /** Settles when every kernel of the plan is compiled; rejects with the shader's error, and its line, if one is not. */
   async ready(): Promise<void> {
-    await this.gpu.until(Promise.all(this.dispatches.map((d) => d.kernel.ready)));
+    const { gpu } = this;
+    // A CPU driver's compilers need the processors, too.
+    await patiently(gpu.isCpu, gpu.until(Promise.all(this.dispatches.map((d) => d.kernel.ready))));
   }
 
   /**
@@ -141,17 +144,25 @@ export class Plan {
 
   /**
    * Records the plan into one compute pass: `steps` times, or once for each set of events, without what that step
-   * does not need. The caller submits; nothing is awaited.
+   * does not need, and between two timestamps where they are asked for. The caller submits; nothing is awaited.
    */
-  encode(encoder: GPUCommandEncoder, steps: number | readonly Events[] = 1): void {
-    const pass = encoder.beginComputePass({ label: this.label });
+  encode(
+    encoder: GPUCommandEncoder,
+    steps: number | readonly Events[] = 1,
+    timestampWrites?: GPUComputePassTimestampWrites,
+  ): void {
+    const pass = encoder.beginComputePass({ label: this.label, ...(timestampWrites && { timestampWrites }) });
+    let set: GPUComputePipeline | undefined;
     const count = typeof steps === 'number' ? steps : steps.length;
     const { needs } = this;
     for (let i = 0; i < count; i++) {
       const events = typeof steps === 'number' ? ALL_EVENTS : steps[i]!;
       this.dispatches.forEach(({ kernel, bindGroup, grid }, d) => {
         if (!runsIn(needs[d]!, events)) return;
-        pass.setPipeline(kernel.pipeline);
+        if (set !== kernel.pipeline) {
+          set = kernel.pipeline;
+          pass.setPipeline(set);
+        }
         pass.setBindGroup(0, bindGroup);
         pass.dispatchWorkgroups(grid[0], grid[1]);
       });

@@ -88,6 +88,35 @@ export function encodeProfiledSteps(
   return steps.map((dispatches, i) => resolve(gpu, dispatches, querySets[i]!, encoder));
 }
 
+/** What {@link passSeconds} times: something that records itself into one pass. */
+interface Repeated {
+  readonly label: string;
+  encode(encoder: GPUCommandEncoder, steps: number, timestampWrites: GPUComputePassTimestampWrites): void;
+}
+
+/**
+ * Runs a plan some times in one pass, and returns the seconds between the pass's two timestamps: of the dispatches and of
+ * what lies between them, without the host, which records all of them before the first one runs. Undefined where the
+ * timestamps are out of order, or one is missing.
+ */
+export async function passSeconds(gpu: Gpu, plan: Repeated, runs: number): Promise<number | undefined> {
+  const querySet = gpu.device.createQuerySet({ type: 'timestamp', count: 2 });
+  const resolved = gpu.buffer('timestamps', 16, GPUBufferUsage.QUERY_RESOLVE | GPUBufferUsage.COPY_SRC);
+  try {
+    gpu.submit(plan.label, (encoder) => {
+      plan.encode(encoder, runs, { querySet, beginningOfPassWriteIndex: 0, endOfPassWriteIndex: 1 });
+      encoder.resolveQuerySet(querySet, 0, 2, resolved, 0);
+    });
+    await gpu.idle();
+    const [begin, end] = new BigUint64Array(await gpu.read(resolved));
+    const nanoseconds = elapsed([begin!, end!]);
+    return nanoseconds === undefined ? undefined : nanoseconds / 1e9;
+  } finally {
+    gpu.release(resolved);
+    querySet.destroy();
+  }
+}
+
 function encodeStamped(gpu: Gpu, dispatches: readonly Dispatch[], encoder: GPUCommandEncoder): GPUQuerySet {
   const querySet = gpu.device.createQuerySet({ type: 'timestamp', count: 2 * dispatches.length });
   dispatches.forEach(({ label, kernel, bindGroup, grid }, i) => {

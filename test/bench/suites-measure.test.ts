@@ -11,7 +11,10 @@ import { checkClocks, measureOverhead } from '../../bench/suites/overhead.ts';
 import { checkReadback, measureOthers } from '../../bench/suites/overhead-others.ts';
 import { overheadTable } from '../../bench/suites/overhead-table.ts';
 import { spread } from '../../bench/suites/suite.ts';
+import { timeOf, timePlan } from '../../bench/suites/timing.ts';
 import type { KernelSpec } from '../../src/gpu/kernel.ts';
+import { Plan } from '../../src/gpu/plan.ts';
+import { hasTimestamps, passSeconds } from '../../src/gpu/profile.ts';
 import type { Constants } from '../../src/gpu/shader.ts';
 import { adam } from '../../src/kernels/adam.ts';
 import { biasAdd } from '../../src/kernels/bias.ts';
@@ -19,6 +22,7 @@ import { kernels } from '../../src/kernels/index.ts';
 import { matmulNT } from '../../src/kernels/matmul.ts';
 import { matmulNaive } from '../../src/kernels/matmul-ladder.ts';
 import { stepAdvance } from '../../src/kernels/metrics.ts';
+import { tick } from '../../src/kernels/overhead.ts';
 import { useDevice } from '../support/device.ts';
 
 const device = useDevice();
@@ -48,6 +52,35 @@ describe('peaks', () => {
   });
 });
 
+describe('a plan is timed', () => {
+  it('by the host, and by the device around whole passes', async () => {
+    const { gpu } = device;
+    const plan = new Plan(gpu, 'some ticks');
+    try {
+      const clock = plan.tensor('clock', [1], 'u32');
+      plan.dispatch(tick, { label: 'tick', params: {}, tensors: { clock } });
+      const time = await timePlan(gpu, plan, { least: 1e-3, byPass: true });
+      expect(time.wall.median).toBeGreaterThan(0);
+      // Where kernels run on the processor, nobody asks for it.
+      expect((await timePlan(gpu, plan, { least: 1e-3 })).pass).toBeNull();
+      if (hasTimestamps(gpu)) {
+        const before = new Uint32Array(await gpu.read(clock.buffer))[0]!;
+        const seconds = await passSeconds(gpu, plan, 50);
+        expect(new Uint32Array(await gpu.read(clock.buffer))[0]).toBe(before + 50);
+        expect(seconds).toBeGreaterThan(0);
+        expect(timeOf(time)).toBe(time.pass);
+        expect(time.pass!.median).toBeGreaterThan(0);
+        // The host's clock has all that the device's has.
+        expect(time.pass!.p10).toBeLessThan(10 * time.wall.p90);
+      } else {
+        expect(timeOf(time)).toBe(time.wall);
+      }
+    } finally {
+      plan.destroy();
+    }
+  });
+});
+
 describe('overhead', () => {
   it('times and counts eight kinds of dispatches, and five other things', async () => {
     const counts = [2, 4, 8];
@@ -55,11 +88,13 @@ describe('overhead', () => {
     expect(result.dispatches).toHaveLength(8);
     expect(new Set(result.dispatches.map((d) => `${d.kernel} ${d.buffers} ${d.pipelines}`)).size).toBe(8);
     expect(result.others).toHaveLength(5);
+    const stamped = hasTimestamps(device.gpu);
     for (const { total } of result.dispatches) expect(total.repeats).toBe(5);
-    // Four kinds of ticks, run once to be checked, once to warm up, and five times; the others six times, after 32 of each
-    // that are checked.
+    for (const { device: own } of result.dispatches) if (!stamped) expect(own).toBeNull();
+    // Four kinds of ticks, run once to be checked, once to warm up, and five times, the last six once more between two
+    // timestamps; the others six times, after 32 of each that are checked.
     const others = 5 * (32 + 6 * (1 + 2 + 4 + 8 + 16 + 32));
-    expect(result.counted).toBe(4 * 7 * (2 + 4 + 8) + others);
+    expect(result.counted).toBe(4 * (stamped ? 13 : 7) * (2 + 4 + 8) + others);
     expect(device.gpu.alive.buffers).toBe(0);
     expect(overheadTable(result)).toMatch(/tick, a buffer each, two in turn/);
   });
