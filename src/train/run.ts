@@ -63,6 +63,9 @@ const CHUNK_SECONDS = 0.2;
 /** How long one may take where shorter ones would do much for nothing, and how many steps it has before that is known. */
 const LONG_CHUNK = { seconds: 2, steps: 16 };
 
+/** Steps of the first chunk behind an evaluation: while it is recorded, a fast device has nothing to do. */
+const FIRST_CHUNK = 32;
+
 /** Chunks on their way at a time: one at work, one behind it, so that the device does not wait for the host. */
 const IN_FLIGHT = 2;
 
@@ -120,11 +123,12 @@ class Pace {
     this.#least = least;
   }
 
-  next(left: number): number {
+  /** Steps of the next chunk, when so many are left, and whether the device waits for it. */
+  next(left: number, awaited: boolean): number {
     const rate = this.stepsPerSecond;
     const patience = rate === 0 ? LONG_CHUNK.steps : Math.floor(rate * LONG_CHUNK.seconds);
     const least = Math.max(1, Math.min(this.#least, patience));
-    const count = Math.max(this.#count, least);
+    const count = Math.max(awaited ? Math.min(FIRST_CHUNK, this.#count) : this.#count, least);
     return Math.min(left < count + least ? left : count, CHUNK_LIMIT);
   }
 
@@ -230,7 +234,9 @@ async function segment(
   const flying: Chunk[] = [];
   let before = clock.seconds;
   const { uploadSteps } = trainer.driver;
-  const next = (left: number) => (uploadSteps ? Math.min(uploadSteps, left) : pace.next(left));
+  const began = trainer.submitted;
+  const next = (left: number) =>
+    uploadSteps ? Math.min(uploadSteps, left) : pace.next(left, trainer.submitted === began);
   const more = () => trainer.submitted < until && !signal?.aborted;
   try {
     while (more() || flying.length > 0) {
