@@ -88,6 +88,10 @@ class Peer:
                 return lax.scan(lambda s, _: step(s, *data), state, None, length=length, unroll=unroll)
 
             self.call = jax.jit(scan, donate_argnums=0, static_argnums=2)
+        # Each length is compiled for itself: here, and not inside a run that is timed. On copies, as the state is donated.
+        for length in self.lengths:
+            copies = jax.tree_util.tree_map(jnp.copy, self.state)
+            jax.block_until_ready(self.call(copies, self.data, length))
         self.about = {
             "version": f"JAX {jax.__version__}",
             "device": f"{device.device_kind}, {os.cpu_count()} cores" if device.platform == "cpu" else device.device_kind,

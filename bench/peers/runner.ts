@@ -97,7 +97,15 @@ export async function calibrate(runner: Runner, seconds: number): Promise<number
     const timed = await runner.run(steps);
     const rate = timed.steps / Math.max(timed.seconds, 1e-6);
     if (runner instanceof TrainerRunner) runner.pace(rate);
-    if (timed.seconds >= seconds / 4) return Math.max(1, Math.round(rate * seconds));
+    if (timed.seconds >= seconds / 4) {
+      // Some compile anew for a run of another length: the same run again tells what it takes by itself.
+      const again = await runner.run(steps);
+      const faster = Math.max(rate, again.steps / Math.max(again.seconds, 1e-6));
+      if (runner instanceof TrainerRunner) runner.pace(faster);
+      if (again.seconds >= seconds / 4) return Math.max(1, Math.round(faster * seconds));
+      steps = Math.max(again.steps + 1, Math.ceil(faster * seconds));
+      continue;
+    }
     // Towards the aim, but not by so much that a slow start is taken at its word.
     steps = Math.min(16 * timed.steps, Math.max(timed.steps + 1, Math.ceil(rate * seconds)));
   }

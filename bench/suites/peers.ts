@@ -173,6 +173,11 @@ export const peersSuite: Suite<PeersResult> = {
       about: 'which, by group (jax-js, tfjs, torch, jax) or one by one',
       read: readPeers,
     },
+    {
+      flags: '--seconds <n>',
+      about: `seconds of a repeat; ${SECONDS} by default`,
+      read: readSeconds,
+    },
     { flags: '--batch <n>', about: 'samples a step; 256 by default', read: readBatch },
     {
       flags: '--schedule <name>',
@@ -183,8 +188,13 @@ export const peersSuite: Suite<PeersResult> = {
   run(context) {
     const { peers: ids, ...own } = (context.options ?? {}) as { peers?: readonly string[] } & PeersOptions;
     const chosen = ids === undefined ? peers : peers.filter((peer) => ids.includes(peer.id));
-    const { batch, schedule } = own;
-    return measurePeers(context, { chosen, ...(batch && { batch }), ...(schedule && { schedule }) });
+    const { batch, schedule, seconds } = own;
+    return measurePeers(context, {
+      chosen,
+      ...(batch && { batch }),
+      ...(schedule && { schedule }),
+      ...(seconds && { seconds }),
+    });
   },
   table: peersTable,
 };
@@ -194,6 +204,14 @@ function readBatch(text: string): number {
   const value = Number(text);
   if (text.trim() === '' || !Number.isInteger(value) || value < 2 || value > 55_000) {
     throw new InputError(`--batch: expected a whole number from 2 to 55000, found '${text}'`);
+  }
+  return value;
+}
+
+function readSeconds(text: string): number {
+  const value = Number(text);
+  if (text.trim() === '' || !(value >= 0.1 && value <= 60)) {
+    throw new InputError(`--seconds: expected seconds from 0.1 to 60, found '${text}'`);
   }
   return value;
 }

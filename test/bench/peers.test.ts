@@ -5,6 +5,7 @@ import { toleranceOf } from '../../bench/peers/agreement.ts';
 import type { PeerRow } from '../../bench/peers/measure.ts';
 import { commandOf, type Peer, peers, readPeers } from '../../bench/peers/peers.ts';
 import { PeerError, PeerProcess } from '../../bench/peers/process.ts';
+import { calibrate } from '../../bench/peers/runner.ts';
 import { measurePeers, type PeersResult, peersSuite } from '../../bench/suites/peers.ts';
 import { goalSentences, peersTable } from '../../bench/suites/peers-table.ts';
 import type { Gpu } from '../../src/gpu/gpu.ts';
@@ -140,4 +141,28 @@ it('pins the npm peers, with a lock that agrees', () => {
     expect(version).toMatch(/^\d+\.\d+\.\d+$/);
     expect(lock.packages[`node_modules/${name}`].version).toBe(version);
   }
+});
+
+it('a peer that compiles anew for a longer run is not taken at the word of that run', async () => {
+  const compiled = new Set<boolean>();
+  const runs: number[] = [];
+  // 1,000 steps a second, and 4 s for what runs of 64 steps and more are compiled to.
+  const runner = {
+    run: async (steps: number) => {
+      runs.push(steps);
+      const first = !compiled.has(steps >= 64);
+      compiled.add(steps >= 64);
+      return { steps, seconds: steps / 1000 + (first ? 4 : 0), loss: 1 };
+    },
+  };
+  const steps = await calibrate(runner, 1);
+  expect(steps).toBe(1000);
+  expect(runs.length).toBeLessThan(8);
+});
+
+it('--seconds is read, or refused by its name', () => {
+  const { read } = peersSuite.options!.find(({ flags }) => flags.startsWith('--seconds'))!;
+  expect(read!('0.5')).toBe(0.5);
+  for (const text of ['', '0', '61', 'x'])
+    expect(() => read!(text)).toThrow(`--seconds: expected seconds from 0.1 to 60, found '${text}'`);
 });
