@@ -72,15 +72,31 @@ export async function checkVariant(checked: Gpu, spec: KernelSpec, variant: Cons
   } catch (error) {
     if (!(error instanceof ShaderError)) throw error;
     const asked = Object.entries(variant).map(([name, value]) => `${name}=${value}`);
-    const reason = error.message.split('\n')[0];
+    // The compiler's first sentence; what it asserts stands in the line below.
+    const [first = '', line = ''] = error.message.split('\n');
+    const [sentence] = first.split(/\.\s/);
+    const reason = /assertion/.test(first) ? `${sentence} (${line.trim()})` : sentence;
     throw new InputError(`--variant ${asked.join(',')}: ${spec.file} is not valid with it: ${reason}`);
   }
+}
+
+/** Refuses sizes whose buffers no device of these limits can hold, before contents are made for them. */
+function expectRoom({ info, limits }: Gpu, spec: KernelSpec, params: Params): void {
+  const buffers = Object.keys(spec.buffers).length;
+  const most = buffers * Math.min(limits.maxBufferSize, limits.maxStorageBufferBindingSize);
+  const bytes = spec.bytes(params);
+  if (bytes <= most) return;
+  const gib = (n: number) => `${(n / 2 ** 30).toPrecision(3)} GiB`;
+  throw new InputError(
+    `expected sizes that ${info.name} has room for, up to ${gib(most)} in ${buffers} buffers, found ${gib(bytes)}`,
+  );
 }
 
 /** Records one kernel on made-up inputs. */
 function recordAlone(gpu: Gpu, spec: KernelSpec, params: Params, constants: Constants, seed: number): Plan {
   const plan = new Plan(gpu, spec.file);
   try {
+    expectRoom(gpu, spec, params);
     const contents = Object.entries(makeContents(spec, params, seed));
     const tensors = Object.fromEntries(
       contents.map(([name, data]) => [name, plan.own(tensorFrom(gpu, name, [data.length], data))]),
@@ -89,8 +105,8 @@ function recordAlone(gpu: Gpu, spec: KernelSpec, params: Params, constants: Cons
     return plan;
   } catch (error) {
     plan.destroy();
-    // A grid that the device does not allow, or a size that the kernel does not take.
-    throw error instanceof InputError ? error : new InputError(`--shape: ${(error as Error).message}`);
+    // More than the device has room for, a grid that it does not allow, or a size that the kernel does not take.
+    throw new InputError(`--shape: ${(error as Error).message}`);
   }
 }
 

@@ -43,6 +43,12 @@ export async function throughput(trainer: Trainer): Promise<Unprofiled> {
     count *= 2;
     took = await alone(count);
   }
+  // A wave that did little but fill and drain would be measured for what it is not.
+  const least = Math.min(trainer.driver.leastSteps ?? 1, CHUNK_LIMIT);
+  if (count < least) {
+    count = least;
+    took = await alone(count);
+  }
   const repeats = Math.min(REPEATS.most, Math.max(REPEATS.least, Math.ceil(REPEATS.seconds / took)));
   const rates: number[] = [];
   let host = 0;

@@ -1,4 +1,5 @@
-import { rm, writeFile } from 'node:fs/promises';
+import { rm, stat, writeFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
 import { type Command, Option } from 'commander';
 import { profileMethods } from '../../bench/profile.ts';
 import { isKnown, paramsFromShape } from '../../bench/profile-inputs.ts';
@@ -79,7 +80,7 @@ export function variant(text: string): Constants {
 }
 
 /** Refuses options that do not go together, or that the kernel does not have. */
-function checkTogether({ kernel, shape, variant, trace, timestamps }: ProfileOptions): void {
+function checkTogether({ kernel, shape, variant, trace, roofline, timestamps }: ProfileOptions): void {
   if (kernel === undefined) {
     for (const [option, value] of Object.entries({ shape, variant })) {
       if (value !== undefined) throw new InputError(`--${option}: expected --kernel beside it, found none`);
@@ -92,6 +93,10 @@ function checkTogether({ kernel, shape, variant, trace, timestamps }: ProfileOpt
     if (shape !== undefined && isKnown(spec)) paramsFromShape(spec, shape);
     if (variant !== undefined) checkConstants(spec, variant);
   }
+  if (trace !== undefined && roofline !== undefined && resolve(trace) === resolve(roofline))
+    throw new InputError(
+      `--roofline: expected another file than that of --trace, found ${roofline} for both`,
+    );
   if (trace !== undefined && !timestamps)
     throw new InputError('--trace: expected timestamps to draw it from, found --no-timestamps');
 }
@@ -104,6 +109,8 @@ const unwritable = (option: string, path: string, error: unknown): InputError =>
 /** Refuses a file that cannot be written, before anything is measured for it. */
 async function checkFile(option: string, path: string | undefined): Promise<void> {
   if (path === undefined) return;
+  const found = await stat(path).catch(() => undefined);
+  if (found?.isDirectory()) throw unwritable(option, path, { code: 'it is a folder' });
   const probe = `${path}.${process.pid}.tmp`;
   try {
     await writeFile(probe, '');

@@ -56,7 +56,8 @@ export async function profileTurns(trainer: Trainer, count: number, turns: Turns
     // Waits for the steps, too.
     const first = await profiles[0]!.read();
     seconds += (performance.now() - began) / 1e3;
-    taken += profiles.length;
+    // The turns that fill and drain a wave do as many layers' work, all together, as half of them would.
+    taken += wanted + extra;
     const all = [first, ...(await readAll(profiles.slice(1)))];
     await trainer.results(chunk);
     found.push(...all.slice(extra, all.length - extra).slice(0, wanted));

@@ -54,6 +54,14 @@ describe('options that are wrong, or do not go together, are refused', () => {
       ['--roofline', 'none/of/it.svg'],
       /^--roofline none\/of\/it\.svg: expected a file .* it cannot \(ENOENT\)$/,
     ],
+    [
+      ['--trace', 'src'],
+      /^--trace src: expected a file that can be written, but it cannot \(it is a folder\)$/,
+    ],
+    [
+      ['--trace', 't.json', '--roofline', './t.json'],
+      /^--roofline: expected another file than that of --trace, found \.\/t\.json for both$/,
+    ],
     [['--trace', 'none/of/it.json'], /^--trace none\/of\/it\.json: expected a file .* it cannot \(ENOENT\)$/],
   ] as const)('%j', async (args, message) => {
     const refused = run(...args);

@@ -157,6 +157,18 @@ describe('is refused in one sentence', () => {
       /^--variant TILE_M=512,TILE_N=512: matmul_nn is not valid with it: shaders\/matmul_nn\.wgsl/,
     ],
     [
+      ['--kernel', 'matmul_nn', '--shape', '9x9x9', '--variant', 'TILE_M=7'],
+      /^--variant TILE_M=7: matmul_nn is not valid with it: .* const assertion failed \(\d+ \| const_assert .*\)$/,
+    ],
+    [
+      ['--kernel', 'matmul_nn', '--shape', '100000x100000x100000'],
+      /^--shape: expected sizes that SwiftShader .* has room for, up to \S+ GiB in 3 buffers, found 112 GiB$/,
+    ],
+    [
+      ['--kernel', 'matmul_nn', '--shape', '20000x20000x20000'],
+      /^--shape: (a needs .* but the limit|expected sizes that SwiftShader)/,
+    ],
+    [
       ['--kernel', 'matmul_vec4', '--shape', '9x9x9'],
       /^--shape: matmul_vec4: K and N must be multiples of 4, got K = 9, N = 9$/,
     ],
