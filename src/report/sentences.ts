@@ -88,7 +88,7 @@ function ratioSentence(record: BenchRecord, bp: RunRecord, other: RunRecord): st
     const points = 100 * (other.test.accuracy - bp.test.accuracy);
     const after =
       bp.steps === other.steps ? `after ${count(bp.steps)} steps each` : 'after unequal numbers of steps';
-    const late = other.staleness ? `, with ${lateness(other)} late` : '';
+    const late = other.staleness ? `, with ${lateness(other)}` : '';
     parts.push(`(test accuracy ${points < 0 ? '' : '+'}${points.toFixed(2)} points ${after}${late})`);
   }
   const sentence = `${parts.join(' ')}.`;

@@ -26,12 +26,12 @@ export function updatesPerStep(run: RunRecord): number {
 const mean = (value: number): string =>
   Number.isInteger(value) || value >= 1000 ? count(Math.round(value)) : significant(value, 4);
 
-/** What of a run comes late, compared with the serial order, in steps; 'nothing' where nothing does. */
+/** What of a run comes late, compared with the serial order: 'targets 1 step late'; 'nothing late' where nothing is. */
 export function lateness({ staleness }: Pick<RunRecord, 'staleness'>): string {
-  if (!staleness) return 'nothing';
+  if (!staleness) return 'nothing late';
   const { gradient, target } = staleness;
-  const targets = `targets by ${target}`;
-  return gradient > 0 ? `gradients by ${gradient}, ${targets}` : targets;
+  const late = (what: string, steps: number) => `${what} ${steps} ${steps === 1 ? 'step' : 'steps'} late`;
+  return [...(gradient > 0 ? [late('gradients', gradient)] : []), late('targets', target)].join(', ');
 }
 
 /** A figure of a run: its name, whole and for narrow columns, and when it is left out. */
@@ -50,8 +50,8 @@ function differs(runs: readonly RunRecord[]): boolean {
 
 /** By how many steps something comes later than in the serial order; left out where nothing of it does. */
 const late = (name: string, what: keyof Staleness): Figure => ({
-  name: `${name} late by`,
-  short: `${name}\nlate by`,
+  name: `${name} late, steps`,
+  short: `${name}\nlate, steps`,
   of: ({ staleness }) => count(staleness?.[what] ?? 0),
   worth: (runs) => runs.some(({ staleness }) => (staleness?.[what] ?? 0) > 0),
 });

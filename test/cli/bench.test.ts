@@ -49,7 +49,7 @@ describe('bench', () => {
       'steps/s',
       'time a layer update',
       'schedule',
-      'targets late by',
+      'targets late, steps',
       'MACs a step',
       'dispatches a step',
       'train accuracy',

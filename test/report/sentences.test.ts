@@ -250,11 +250,11 @@ it('names schedules that differ, and what is late', () => {
   ];
   const text = sentence(bp, cdni);
   expect(text).toMatch(/^cDNI, wave-1 : backprop, fused = 0\.625 in steps\/s: /);
-  expect(text).toContain('after 50,000 steps each, with gradients by 2, targets by 3 late)');
+  expect(text).toContain('after 50,000 steps each, with gradients 2 steps late, targets 3 steps late)');
   const rows = resultTable({ runs: [bp, cdni] }).split('\n');
   expect(rows).toContainEqual(expect.stringMatching(/^│ schedule +│ +fused │ +wave-1 │$/));
-  expect(rows).toContainEqual(expect.stringMatching(/^│ gradients late by +│ +0 │ +2 │$/));
-  expect(rows).toContainEqual(expect.stringMatching(/^│ targets late by +│ +0 │ +3 │$/));
+  expect(rows).toContainEqual(expect.stringMatching(/^│ gradients late, steps +│ +0 │ +2 │$/));
+  expect(rows).toContainEqual(expect.stringMatching(/^│ targets late, steps +│ +0 │ +3 │$/));
   // Nothing is said of what no run has.
   expect(sentence(bp, run('cdni', 625, { schedule: 'fused' }))).toMatch(/^cDNI : backprop = /);
   expect(resultTable({ runs: [bp] })).not.toContain('late');
