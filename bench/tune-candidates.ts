@@ -49,6 +49,10 @@ export const TILES: readonly Constants[] = [
   [32, 32, 32, 4],
   [32, 32, 64, 2],
   [32, 32, 128, 2],
+  // As many warps on a processor as hide the time of a load, where tiles are fewer than processors.
+  [32, 32, 64, 8],
+  [32, 32, 128, 8],
+  [32, 64, 64, 4],
   [32, 16, 32, 4],
   [32, 16, 64, 8],
   [16, 32, 32, 4],

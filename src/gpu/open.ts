@@ -28,7 +28,12 @@ export const FAST = [
 export async function openDevice({ adapter: wanted, fast = false }: OpenOptions = {}): Promise<Gpu> {
   const found = await chooseAdapter({ adapter: wanted, flags: fast ? FAST : [] });
   const { gpu, adapter } = await found.request();
-  const { maxBufferSize, maxStorageBufferBindingSize, maxComputeWorkgroupStorageSize } = adapter.limits;
+  const {
+    maxBufferSize,
+    maxStorageBufferBindingSize,
+    maxComputeWorkgroupStorageSize,
+    maxComputeInvocationsPerWorkgroup,
+  } = adapter.limits;
   // The kernels' CPU forms that pass numbers from lane to lane need subgroups; nothing else does.
   const wanting = [
     'timestamp-query',
@@ -39,7 +44,11 @@ export async function openDevice({ adapter: wanted, fast = false }: OpenOptions 
     const device = await adapter.requestDevice({
       label: 'syngrad',
       requiredFeatures: features,
-      requiredLimits: { maxBufferSize, maxStorageBufferBindingSize, maxComputeWorkgroupStorageSize },
+      requiredLimits: {
+        ...{ maxBufferSize, maxStorageBufferBindingSize },
+        // Of more than every device has `tune` may make use; nothing needs it.
+        ...{ maxComputeWorkgroupStorageSize, maxComputeInvocationsPerWorkgroup },
+      },
     });
     return new Gpu(device, found.info, gpu);
   } catch (error) {

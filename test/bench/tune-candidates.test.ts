@@ -22,7 +22,7 @@ const sizes = { hidden: 256, layers: 4, classes: 10 };
 describe('what is tried', () => {
   it.each([...TUNED])('of %s begins with the usual, and is what the limits allow', (name, { packed }) => {
     const limits = {
-      ...{ maxComputeInvocationsPerWorkgroup: 256, maxComputeWorkgroupStorageSize: 49152 },
+      ...{ maxComputeInvocationsPerWorkgroup: 512, maxComputeWorkgroupStorageSize: 49152 },
       ...{ maxComputeWorkgroupSizeX: 256, maxComputeWorkgroupSizeY: 256, maxComputeWorkgroupSizeZ: 64 },
     } as Gpu['limits'];
     const { layers, top, kinds, shared } = choicesFor({ limits }, 'gpu', packed, sizes);
