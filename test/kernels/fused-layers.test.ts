@@ -26,13 +26,15 @@ const FORMS = ['gpu', 'cpu'] as const;
 
 /** The schedules, and which of the shapes below each is checked at: all roles are in each of them but the first. */
 const SCHEDULES: Readonly<Record<string, readonly [PackedSchedule, readonly number[]]>> = {
-  'bp, fused': [fusedBackprop, [0, 2, 5]],
+  'bp, fused': [fusedBackprop, [0, 2, 5, 8]],
   'cdni, fused': [fusedSynthetic, [1, 4]],
-  'cdni, wave': [wave, [0, 1, 2, 3, 4, 5, 6, 7]],
+  'cdni, wave': [wave, [0, 1, 2, 3, 4, 5, 6, 7, 8]],
   'cdni, wave of one': [waveOfOne, [3, 7]],
   'delayed-bp, wave': [delayedWave, [2, 3]],
 };
 
+// What is merged eight tiles at a time takes more than one turn here: 10 tiles of rows, and 37 of the sums by the top's kernel.
+const MANY: FusedShape = { B: 290, I: 3, F: 36, C: 3, H: 2 };
 // One and one more or less than a tile, primes, more than a tile both ways; a hidden layer, and several.
 const SHAPES: readonly FusedShape[] = [
   { B: 1, I: 1, F: 1, C: 2, H: 1 },
@@ -43,6 +45,7 @@ const SHAPES: readonly FusedShape[] = [
   { B: 37, I: 33, F: 64, C: 16, H: 1 },
   { B: 64, I: 31, F: 5, C: 2, H: 2 },
   { B: 5, I: 32, F: 37, C: 13, H: 2 },
+  MANY,
 ];
 const ODD: FusedShape = { B: 37, I: 21, F: 35, C: 5, H: 2 };
 
@@ -104,9 +107,10 @@ describe.each(FORMS)('%s form', (name) => {
 
   describe('each role alone', () => {
     const [out, clock] = [ODD.H + 1, 0] as const;
-    const ALONE: Readonly<Record<string, [Spans, Extras]>> = {
+    const ALONE: Readonly<Record<string, [Spans, Extras, FusedShape?]>> = {
       FORWARD: [{ forward: [1, out] }, { clock }],
       'FORWARD that merges': [{ forward: [2, out] }, { clock, merge: 'only' }],
+      'FORWARD that merges many tiles': [{ forward: [2, out] }, { clock, merge: 'only' }, MANY],
       'FORWARD that keeps what it merges': [{ forward: [2, out] }, { clock, merge: 'keep' }],
       TEACH: [{ teach: [1, ODD.H] }, { clock }],
       PREDICT: [{ predict: [1, ODD.H] }, { clock }],
@@ -121,9 +125,10 @@ describe.each(FORMS)('%s form', (name) => {
 
     it.for(Object.keys(ALONE))('%s', async (what, context) => {
       const form = formOf(context, name);
-      const tick = ticksOf(wave, ODD.H).middle;
-      const arena = fusedArena(11, wave, ODD, { tiles: form.tiles, tick });
-      await check(form, arena, [arena.layers(...ALONE[what]!)]);
+      const [spans, extras, shape = ODD] = ALONE[what]!;
+      const tick = ticksOf(wave, shape.H).middle;
+      const arena = fusedArena(11, wave, shape, { tiles: form.tiles, tick });
+      await check(form, arena, [arena.layers(spans, extras)]);
     });
 
     it('predictors that are not told the label', async (context) => {

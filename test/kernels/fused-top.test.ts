@@ -24,6 +24,8 @@ const SHAPES: readonly FusedShape[] = [
   { B: 33, I: 1, F: 33, C: 10, H: 2 },
   { B: 37, I: 1, F: 129, C: 5, H: 2 },
   { B: 65, I: 1, F: 5, C: 13, H: 1 },
+  // 10 tiles of statistics, which are merged eight at a time.
+  { B: 290, I: 1, F: 36, C: 3, H: 1 },
 ];
 const ODD: FusedShape = { B: 37, I: 1, F: 35, C: 7, H: 2 };
 
