@@ -32,7 +32,8 @@ export class Gpu {
   readonly alive = { buffers: 0, bytes: 0 };
   readonly #kernels = new Map<KernelSpec, Map<string, Kernel>>();
   readonly #buffers = new Set<GPUBuffer>();
-  readonly #lost: Promise<never>;
+  /** How the waits under way are told that the device is lost. */
+  readonly #waiting = new Set<(lost: Error) => void>();
   // Dawn for Node keeps the adapter's instance alive only as long as somebody holds it.
   readonly #keep: unknown;
   #failure: Error | undefined;
@@ -51,15 +52,11 @@ export class Gpu {
           : new Error(`WebGPU: ${error.message}`);
       this.#failure ??= failure;
     };
-    this.#lost = device.lost.then((lost) => {
-      throw this.#fail(new DeviceLostError(`the device was lost: ${lost.message || lost.reason}`));
+    void device.lost.then(({ message, reason }) => {
+      const failure = new DeviceLostError(`the device was lost: ${message || reason}`);
+      this.#failure ??= failure;
+      for (const tell of this.#waiting) tell(failure);
     });
-    this.#lost.catch(() => {});
-  }
-
-  #fail(error: Error): Error {
-    this.#failure ??= error;
-    return error;
   }
 
   /** True on a driver that runs kernels on the CPU: such a device takes the kernels' CPU forms. */
@@ -162,13 +159,21 @@ export class Gpu {
     // released while it is being mapped) must not end the process.
     promise.catch(() => {});
     this.check();
+    let tell: (lost: Error) => void = () => {};
     try {
-      const value = await Promise.race([promise, this.#lost]);
+      // Not a race with the promise of a loss: that would keep something of every wait for as long as the device is there.
+      const value = await new Promise<T>((resolve, reject) => {
+        tell = reject;
+        this.#waiting.add(tell);
+        promise.then(resolve, reject);
+      });
       this.check();
       return value;
     } catch (error) {
       this.check();
       throw error;
+    } finally {
+      this.#waiting.delete(tell);
     }
   }
 

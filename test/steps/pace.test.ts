@@ -8,24 +8,34 @@ import { ruleNamed } from '../support/twins.ts';
 
 const device = useDevice();
 
-/** How a run of 30 steps, with an evaluation each 15, is cut into uploads, and what it dispatches for a step. */
+/**
+ * How a run of 30 steps, with an evaluation each 15, is cut into uploads, what it dispatches for a step, and how many uploads
+ * are under way at most.
+ */
 async function cut(rule: string, schedule: 'fused' | 'wave', layers: number) {
   const data = new ResidentDataset(device.gpu, randomBytes(8, { train: 70 }, 9, 3));
   const sizes = { hidden: 8, layers, batchSize: 5, seed: 1 };
   const options = { ...sizes, schedule, learningRate: 1e-3, lrDrops: [], rule: ruleNamed(rule) };
   const trainer = new Trainer(device.gpu, data, options);
   const counts: number[] = [];
-  let turns = 0;
+  let [turns, now, most] = [0, 0, 0];
   const submit = trainer.submit.bind(trainer);
   trainer.submit = (count) => {
     counts.push(count);
     turns += trainer.driver.turns(count);
+    most = Math.max(most, ++now);
     return submit(count);
+  };
+  const results = trainer.results.bind(trainer);
+  trainer.results = async (chunk) => {
+    const found = await results(chunk);
+    now--;
+    return found;
   };
   try {
     const { status } = await run(trainer, data, { steps: 30, evalEvery: 15 });
     expect(status).toBe('finished');
-    return { counts, dispatches: (turns * trainer.plan.dispatches.length) / 30 };
+    return { counts, dispatches: (turns * trainer.plan.dispatches.length) / 30, most };
   } finally {
     trainer.destroy();
     data.destroy();
@@ -34,7 +44,9 @@ async function cut(rule: string, schedule: 'fused' | 'wave', layers: number) {
 
 describe('the uploads of a run', () => {
   test('of a schedule that neither fills nor drains begin with one step', async () => {
-    const { counts, dispatches } = await cut('bp', 'fused', 4);
+    const { counts, dispatches, most } = await cut('bp', 'fused', 4);
+    // One at work, and one behind it.
+    expect(most).toBe(2);
     expect(counts[0]).toBe(1);
     expect(counts.reduce((a, b) => a + b, 0)).toBe(30);
     expect(dispatches).toBe(7);
