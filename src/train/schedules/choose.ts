@@ -57,10 +57,11 @@ function refusal(
   if (lambda > 0) return 'they do not mix the true gradient in';
   if (!data.bytes) return 'they read samples that are bytes';
   if (rule.heeds.synthetic) {
-    const linear = models.every(
-      (m) => m instanceof SyntheticGradient && m.hidden.length === 0 && m.shape.output === 'linear',
-    );
-    if (!linear || models.length !== shape.layers - 1) return 'their predictors are linear';
+    const predictors = models.filter((m) => m instanceof SyntheticGradient);
+    if (predictors.length !== models.length || models.length !== shape.layers - 1)
+      return 'they know one predictor of gradients for each hidden layer, and no other models';
+    if (predictors.some((m) => m.hidden.length > 0 || m.shape.output !== 'linear'))
+      return 'their predictors are linear';
     if (rule.context !== labelContext) return 'their predictors are told the label or nothing';
   }
   const { inputs: I, hidden: F, classes: C, layers } = shape;

@@ -123,7 +123,10 @@ export function formsRefuse(
   const hidden = wholeQuads(F);
   if (!cpu && layersRefuse(gpu.limits, layers, hidden) !== undefined)
     return `they have no room for ${F} hidden units on this device`;
-  if (!cpu && C > MOST_CLASSES) return `they cover up to ${MOST_CLASSES} classes`;
+  // Where it is the CPU form that would be taken for fewer classes, that may cover more of them.
+  const most =
+    formFor(gpu, 1, wanted) === 'cpu' ? Math.max(4 * gpu.subgroupSize!, MOST_CLASSES) : MOST_CLASSES;
+  if (!cpu && C > MOST_CLASSES) return `they cover up to ${most} classes`;
   if (!cpu && usesTop && topRefuses(gpu.limits, top!, hidden, C) !== undefined)
     return `they have no room for ${C} classes beside ${F} hidden units on this device`;
   const side = cpu ? 4 * gpu.subgroupSize! : 32;
