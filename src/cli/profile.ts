@@ -41,7 +41,7 @@ import {
   nonEmpty,
   type RunOptions,
 } from './options.ts';
-import { progressListener } from './progress.ts';
+import { progressListener, scheduleNotes } from './progress.ts';
 
 type Shared = 'methods' | 'schedule' | 'waveStages' | 'batch' | 'hidden' | 'layers' | 'seed' | 'data';
 
@@ -134,6 +134,8 @@ interface Console {
   readonly say: (line: string) => void;
   /** What else there is to tell; nothing with --quiet. */
   readonly note: (line: string) => void;
+  /** What a result cannot be read without; on stderr with --quiet. */
+  readonly remark: (line: string) => void;
 }
 
 async function profileKernel(gpu: Gpu, options: ProfileOptions, console: Console): Promise<KernelRecord> {
@@ -172,15 +174,15 @@ const asRun = ({ steps: _, ...given }: ProfileOptions): RunOptions => ({ ...give
 async function profileSteps(
   gpu: Gpu,
   options: ProfileOptions,
-  { say, note }: Console,
+  { say, note, remark }: Console,
 ): Promise<{ record: ProfileRecord; traced: readonly TracedMethod[] }> {
   const dataset = await mnistDataset(options.data);
   const config = configOf(asRun(options), dataset);
   const { batch, hidden, layers, seed, optimizer } = config;
-  const { onCheck, onOtherSchedule } = progressListener(note);
+  const { onCheck } = progressListener(note);
   const outcome = await profileMethods(gpu, dataset, config, options, {
     onStart: () => note(describe(gpu.info)),
-    onOtherSchedule: (...other) => onOtherSchedule?.(...other),
+    ...scheduleNotes(remark),
     onCheck: (check) => onCheck?.(check),
     onRoof: (origin) => {
       for (const sentence of busySentences(origin.host)) say(sentence);
@@ -226,7 +228,11 @@ export async function profile(options: ProfileOptions): Promise<number> {
   const stream = json ? process.stderr : process.stdout;
   const print = (line: string) => stream.write(`${line}\n`);
   const silent = () => {};
-  const console: Console = { say: json && quiet ? silent : print, note: quiet ? silent : print };
+  const console: Console = {
+    say: json && quiet ? silent : print,
+    note: quiet ? silent : print,
+    remark: quiet ? (line) => process.stderr.write(`${line}\n`) : print,
+  };
 
   const gpu = await openDevice({ adapter: options.adapter, fast: true });
   let record: ProfileRecord | KernelRecord;

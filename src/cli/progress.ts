@@ -20,13 +20,23 @@ const place = (method: string, p: Progress): string =>
 const sizes = ({ batch, hidden, layers, sgWidth }: CheckRecord['shape']): string =>
   `batch ${batch}, ${layers} layers, ${hidden} units${sgWidth === undefined ? '' : `, predictors ${sgWidth} wide`}`;
 
+/**
+ * Says which methods have not the schedule that was asked for, and why. That is a note about the result and no progress:
+ * whoever wants to hear of no progress is told, too.
+ */
+export function scheduleNotes(say: (line: string) => void): Required<Pick<BenchListener, 'onOtherSchedule'>> {
+  return {
+    onOtherSchedule: (method, schedule, because) => say(`${titleOf(method)} runs ${schedule}: ${because}`),
+  };
+}
+
 /** Shows a benchmark's progress: a bar on `terminal`, where there is one, else plain lines through `say`. */
 export function progressListener(
   say: (line: string) => void,
   terminal?: NodeJS.WriteStream,
 ): BenchListener & { stop(): void } {
   const checks: BenchListener = {
-    onOtherSchedule: (method, schedule, because) => say(`${titleOf(method)} runs ${schedule}: ${because}`),
+    ...scheduleNotes(say),
     onCheck: ({ method, dispatches, tensors, shape }) =>
       say(
         `checked ${titleOf(method)}: what its ${dispatches} dispatches write (${tensors} tensors) agrees with float64 ` +

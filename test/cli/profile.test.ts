@@ -145,6 +145,14 @@ describe('profile', () => {
     expect(stderr).toMatch(/ shape +│ GRAD layer3 16x32x16; PULL layer2 32x16x16 +│/);
     expect(stderr).not.toContain('at_affine');
   });
+
+  it('says on stderr why a method has another schedule, even with --quiet', async () => {
+    const args = ['--methods', 'bp', '--schedule', 'wave', '--steps', '1', '--layers', '2', '--hidden', '16'];
+    const { code, stdout, stderr } = await cli.run(profile(...args, '--no-timestamps', '--json', '--quiet'));
+    expect(code).toBe(0);
+    expect(stderr).toBe('backprop runs fused: bp has no wave: its layers wait for each other\n');
+    expect(expectProfile<ProfileRecord>(stdout).methods.map(({ schedule }) => schedule)).toEqual(['fused']);
+  });
 });
 
 // Through the whole program, where a device says what is wrong; profile-options.test.ts has all other wrong options.

@@ -2,7 +2,7 @@ import { Writable } from 'node:stream';
 import { stripVTControlCharacters } from 'node:util';
 import { expect, it } from 'vitest';
 import type { BenchListener } from '../../bench/paper.ts';
-import { progressListener } from '../../src/cli/progress.ts';
+import { progressListener, scheduleNotes } from '../../src/cli/progress.ts';
 import type { CheckRecord } from '../../src/report/record.ts';
 
 /** A terminal that keeps what is drawn on it. */
@@ -102,4 +102,13 @@ it('shows no loss where no step has measured any', () => {
   ]);
   expect(stripVTControlCharacters(terminal.drawn)).toMatch(/steps\/s {2}loss - {2}1\.00 s left/);
   expect(said.join('') + terminal.drawn).not.toContain('NaN');
+});
+
+it('says of each method once why it has another schedule, to those who want no progress, too', () => {
+  const because = 'of the fused kernels: they have no warm-up';
+  for (const listen of [progressListener, scheduleNotes]) {
+    const said: string[] = [];
+    listen((line) => said.push(line)).onOtherSchedule!('cdni', 'layered', because);
+    expect(said).toEqual(['cDNI runs layered: of the fused kernels: they have no warm-up']);
+  }
 });
