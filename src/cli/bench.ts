@@ -15,7 +15,7 @@ import type { ScheduleWish } from '../train/schedules/driver.ts';
 import { checkAxes, partialAxes } from './axes.ts';
 import { stopOnInterrupt } from './interrupt.ts';
 import type { RunOptions } from './options.ts';
-import { progressListener } from './progress.ts';
+import { progressListener, scheduleNotes } from './progress.ts';
 
 /**
  * The preset with the options that were given in place of its own.
@@ -89,7 +89,8 @@ export async function bench(options: RunOptions): Promise<number> {
       note(describe(info));
       note(`preset ${config.preset}: ${config.presetNote}`);
     };
-    outcome = await benchmark(gpu, dataset, config, quiet ? {} : { onStart, ...progress }, interrupt.signal);
+    const listener = quiet ? scheduleNotes((line) => console.error(line)) : { onStart, ...progress };
+    outcome = await benchmark(gpu, dataset, config, listener, interrupt.signal);
   } finally {
     progress.stop();
     interrupt.done();

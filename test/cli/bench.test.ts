@@ -190,6 +190,14 @@ describe('train', () => {
     expect(config.methods).toEqual(['cdni']);
     expect(runs.map((run) => run.method)).toEqual(['cdni']);
   });
+
+  it('says on stderr why it has another schedule, even with --quiet', async () => {
+    const args = ['train', '--method', 'cdni', '--schedule', 'wave', '--optimizer', 'sgd', '--quiet'];
+    const { code, stdout, stderr } = await cli.run([...args, '--out', temp.join('noted'), ...small()]);
+    expect(code).toBe(0);
+    expect(stderr).toBe('cDNI runs layered: of the fused kernels: they update by adam, not by sgd\n');
+    expect(stdout).toMatch(/^┌[\s\S]*┘\n$/);
+  });
 });
 
 describe('devices', () => {
