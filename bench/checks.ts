@@ -2,6 +2,7 @@ import type { ResidentDataset } from '../src/data/resident-dataset.ts';
 import type { Gpu } from '../src/gpu/gpu.ts';
 import { ALL_EVENTS } from '../src/gpu/liveness.ts';
 import type { CheckRecord } from '../src/report/record.ts';
+import type { ScheduleName } from '../src/train/schedules/driver.ts';
 import { Trainer, type TrainOptions } from '../src/train/trainer.ts';
 
 /** Multiply-adds of a step above which its float64 twins would take too long: about a second each 300 million. */
@@ -20,7 +21,7 @@ const MOST_RATE = 1e-3;
 const BATCHES = [128, 64, 32];
 
 /** A step recorded for its check, and the width that its predictors were narrowed to, if they were. */
-interface Recorded {
+export interface Recorded {
   readonly trainer: Trainer;
   readonly sgWidth?: number;
 }
@@ -28,10 +29,21 @@ interface Recorded {
 const macsOf = ({ plan }: Trainer): number => plan.workOf(ALL_EVENTS).macs;
 
 /**
+ * The schedule that a run has: not always the one that was asked for.
+ *
+ * @throws InputError for what this device or these data do not allow
+ */
+export function scheduleFor(gpu: Gpu, data: ResidentDataset, options: TrainOptions): ScheduleName {
+  const trainer = new Trainer(gpu, data, options);
+  trainer.destroy();
+  return trainer.schedule;
+}
+
+/**
  * Records a method's step at the run's own sizes or, where its twins would take long, at the paper's, or else with
  * predictors no wider than the network and with the largest batch that is quick enough.
  */
-function recordChecked(gpu: Gpu, data: ResidentDataset, options: TrainOptions): Recorded {
+function atCheckedSizes(gpu: Gpu, data: ResidentDataset, options: TrainOptions): Recorded {
   const { rule, batchSize, hidden, layers, synthetic } = options;
   const own = new Trainer(gpu, data, options);
   if (macsOf(own) <= MOST_MACS) return { trainer: own };
@@ -62,6 +74,23 @@ function recordChecked(gpu: Gpu, data: ResidentDataset, options: TrainOptions): 
 }
 
 /**
+ * Records the step that a method is checked on: of the schedule that the run has, with every part at work from the
+ * first step on.
+ */
+export function recordChecked(gpu: Gpu, data: ResidentDataset, options: TrainOptions): Recorded {
+  const { learningRate, sgLearningRate = learningRate } = options;
+  return atCheckedSizes(gpu, data, {
+    ...options,
+    // Chosen by the run's own options: with those below the choice might be another, and so would the kernels.
+    schedule: scheduleFor(gpu, data, options),
+    learningRate: Math.min(learningRate, MOST_RATE),
+    sgLearningRate: Math.min(sgLearningRate, MOST_RATE),
+    updateProbability: 1,
+    sgWarmup: 0,
+  });
+}
+
+/**
  * Runs a step of a method on this device, a dispatch at a time, and compares everything every kernel writes with its
  * float64 twin. The steps before it run unchecked, so that predictors and moments are no longer zero, and late
  * gradients have arrived.
@@ -71,15 +100,8 @@ export async function checkMethod(
   data: ResidentDataset,
   options: TrainOptions,
 ): Promise<CheckRecord> {
-  const { rule, learningRate, sgLearningRate = learningRate } = options;
-  const { trainer, ...narrowed } = recordChecked(gpu, data, {
-    ...options,
-    learningRate: Math.min(learningRate, MOST_RATE),
-    sgLearningRate: Math.min(sgLearningRate, MOST_RATE),
-    // Every part of the step is at work from the first step on.
-    updateProbability: 1,
-    sgWarmup: 0,
-  });
+  const { rule } = options;
+  const { trainer, ...narrowed } = recordChecked(gpu, data, options);
   try {
     const { batchSize, hidden, layers } = trainer.options;
     await trainer.ready();

@@ -3,8 +3,9 @@ import { ResidentDataset } from '../src/data/resident-dataset.ts';
 import type { Gpu } from '../src/gpu/gpu.ts';
 import { type BenchRecord, type CheckRecord, SCHEMA_VERSION } from '../src/report/record.ts';
 import { rules } from '../src/train/rules.ts';
-import { NonFiniteError, Trainer, type TrainOptions } from '../src/train/trainer.ts';
-import { checkMethod } from './checks.ts';
+import type { ScheduleName } from '../src/train/schedules/driver.ts';
+import { NonFiniteError, type TrainOptions } from '../src/train/trainer.ts';
+import { checkMethod, scheduleFor } from './checks.ts';
 import { type BenchListener, CheckFailedError, optionsOf, runOne } from './paper.ts';
 import { provenance } from './provenance.ts';
 import type { SweepCell } from './sweep-grid.ts';
@@ -22,17 +23,30 @@ export interface SweepListener extends Pick<BenchListener, 'onProgress'> {
 /** How a cell is trained. */
 const trainOptions = ({ method, config }: SweepCell): TrainOptions => optionsOf(rules.get(method)!, config);
 
-/** Equal for cells whose steps run the same kernels on the same shapes: one check is enough for all of them. */
-function checkKey(cell: SweepCell): string {
+/** Equal for cells whose steps have the same shapes: one check is enough for those of them that have one schedule. */
+function shapeKey(cell: SweepCell): string {
   // Left out is what a step reads from its table, or what decides how often its parts are run.
   const { rule, seed, learningRate, lrDrops, updateProbability, sgLearningRate, sgWarmup, ...shape } =
     trainOptions(cell);
   return JSON.stringify([rule.name, shape]);
 }
 
+/** Tells the schedules of cells. What one is chosen by is asked once, as that records a step at full size. */
+function scheduler(gpu: Gpu, data: ResidentDataset): (cell: SweepCell) => ScheduleName {
+  const known = new Map<string, ScheduleName>();
+  return (cell) => {
+    const options = trainOptions(cell);
+    const { updateProbability, sgWarmup } = options;
+    const key = JSON.stringify([shapeKey(cell), updateProbability, sgWarmup]);
+    const schedule = known.get(key) ?? scheduleFor(gpu, data, options);
+    known.set(key, schedule);
+    return schedule;
+  };
+}
+
 /**
- * Runs the cells of a sweep that are not done, on one device, with the data uploaded once. The kernels of each method
- * and shape are checked before the first cell that needs them.
+ * Runs the cells of a sweep that are not done, on one device, with the data uploaded once. The kernels of each method,
+ * schedule and shape are checked before the first cell that needs them.
  *
  * A cell whose loss stops being finite is a result like any other: its record tells so, and the sweep goes on.
  *
@@ -52,12 +66,15 @@ export async function runSweep(
 ): Promise<void> {
   const made = provenance();
   const data = new ResidentDataset(gpu, dataset);
+  const scheduleOf = scheduler(gpu, data);
   const checks = new Map<string, CheckRecord>();
   const check = async (cell: SweepCell): Promise<CheckRecord> => {
-    const key = checkKey(cell);
+    const [shape, schedule] = [shapeKey(cell), scheduleOf(cell)];
+    const key = `${shape} ${schedule}`;
     const known = checks.get(key);
     if (known) return known;
-    const result = await checkMethod(gpu, data, trainOptions(all.find((each) => checkKey(each) === key)!));
+    const first = all.find((each) => shapeKey(each) === shape && scheduleOf(each) === schedule)!;
+    const result = await checkMethod(gpu, data, trainOptions(first));
     if (!result.passed) {
       throw new CheckFailedError(
         `kernels fail their check on ${gpu.info.name}, so that nothing more was timed:\n${result.failures.join('\n')}`,
@@ -69,8 +86,7 @@ export async function runSweep(
   };
   try {
     // Each shape once at full size, as checks may be smaller: what does not fit is refused before anything is done.
-    const shapes = new Map(left.map((cell) => [checkKey(cell), cell]));
-    for (const cell of shapes.values()) new Trainer(gpu, data, trainOptions(cell)).destroy();
+    for (const cell of left) scheduleOf(cell);
     await gpu.idle();
     await listener.onStart?.();
     for (const cell of left) {

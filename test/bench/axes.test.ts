@@ -1,11 +1,12 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { checkMethod } from '../../bench/checks.ts';
+import { checkMethod, recordChecked } from '../../bench/checks.ts';
 import { benchmark, optionsOf } from '../../bench/paper.ts';
 import { ResidentDataset } from '../../src/data/resident-dataset.ts';
 import type { Gpu } from '../../src/gpu/gpu.ts';
 import { openDevice } from '../../src/gpu/open.ts';
 import { curvesCsv } from '../../src/report/record.ts';
 import { rules } from '../../src/train/rules.ts';
+import { Trainer } from '../../src/train/trainer.ts';
 import { expectRecord, tinyConfig, tinySet } from '../support/cli.ts';
 
 let gpu: Gpu;
@@ -155,6 +156,33 @@ describe('the check', () => {
     const parameters = 3 * 3 + 2;
     const [adam, momentum, sgd] = [await tensors('adam'), await tensors('momentum'), await tensors('sgd')];
     expect([adam - momentum, momentum - sgd]).toEqual([parameters, parameters]);
+  });
+
+  it.each([
+    ['cdni', { schedule: 'best', updateProbability: 0.5 }, 'layered'],
+    ['cdni', { schedule: 'best', sgWarmup: 2 }, 'layered'],
+    ['cdni', { schedule: 'best' }, 'wave'],
+    ['cdni', { schedule: 'wave', waveStages: 1 }, 'wave'],
+    ['cdni', { schedule: 'fused' }, 'fused'],
+    ['cdni', { schedule: 'fused', sgWarmup: 2 }, 'layered'],
+    ['bp', { schedule: 'wave' }, 'fused'],
+    ['bp', { schedule: 'best', updateProbability: 0.5 }, 'layered'],
+    ['delayed-bp', { schedule: 'best' }, 'wave'],
+    // Above what is checked at full size.
+    ['cdni', { schedule: 'best', hidden: 512, batch: 256, updateProbability: 0.5 }, 'layered'],
+    ['cdni', { schedule: 'best', hidden: 512, batch: 256 }, 'wave'],
+  ] as const)('of %s with %j is of the schedule that is run, %s', (method, part, schedule) => {
+    const data = new ResidentDataset(gpu, tinySet());
+    const options = optionsOf(rules.get(method)!, tinyConfig(part));
+    const run = new Trainer(gpu, data, options);
+    const checked = recordChecked(gpu, data, options).trainer;
+    try {
+      expect([run.schedule, checked.schedule]).toEqual([schedule, schedule]);
+      const labels = ({ plan }: Trainer) => plan.dispatches.map((dispatch) => dispatch.label);
+      expect(labels(checked)).toEqual(labels(run));
+    } finally {
+      for (const each of [run, checked, data]) each.destroy();
+    }
   });
 
   it('is smaller where predictors are large, and tells at what sizes', async () => {

@@ -52,6 +52,18 @@ it('checks each method and shape once, before the first cell that needs it', asy
   expect(gpu.alive).toEqual({ buffers: 0, bytes: 0 });
 });
 
+it('checks each schedule that cells of a shape have', async () => {
+  const set = setting('update-probability=1,0.5');
+  const cells = cellsOf({ batch: 16, methods: ['cdni'], schedule: 'best', set });
+  const { kept, listener } = recorder();
+  await runSweep(gpu, data, cells, cells, listener);
+  const found = cells.map(({ id }) => kept.get(id)!);
+  expect(found.map(({ runs }) => runs[0]!.schedule)).toEqual(['wave', 'layered']);
+  const [wave, layered] = found.map(({ checks }) => checks[0]!.dispatches);
+  expect(wave).toBe(3);
+  expect(layered).toBeGreaterThan(3);
+});
+
 it('gives cells the check of the first of their kind, wherever the sweep goes on', async () => {
   const cells = cellsOf({ batch: 16, methods: ['bp'], seeds: [1, 2] });
   const [whole, later] = [recorder(), recorder()];
