@@ -1,8 +1,9 @@
 import { existsSync, rmdirSync } from 'node:fs';
-import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { InputError } from '../src/errors.ts';
+import { checkFolder, makeFolder } from '../src/files.ts';
 import { prepareFolder } from '../src/report/folder.ts';
 import { problemOf } from '../src/report/page/read.ts';
 import type { BenchRecord } from '../src/report/record.ts';
@@ -82,6 +83,7 @@ export class SweepFolder {
    *   `sweep.json`; what this has made is removed again
    */
   static async open(path: string): Promise<SweepFolder> {
+    await checkFolder('--out', path);
     const removeUnused = await prepareFolder(path);
     let unlock = () => {};
     const leave = () => {
@@ -118,7 +120,7 @@ export class SweepFolder {
   /** Makes ready for records; a new folder gets its manifest. */
   async begin(manifest: SweepManifest): Promise<void> {
     if (!this.manifest) await writeDurably(join(this.path, MANIFEST), manifest);
-    await mkdir(join(this.path, CELLS), { recursive: true });
+    await makeFolder(join(this.path, CELLS));
   }
 
   /**

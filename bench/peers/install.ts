@@ -1,7 +1,8 @@
 import { execFile } from 'node:child_process';
-import { copyFile, mkdir, readFile, rm } from 'node:fs/promises';
+import { copyFile, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { makeFolder } from '../../src/files.ts';
 
 const run = promisify(execFile);
 
@@ -29,7 +30,7 @@ export async function installPeers(
   const wanted = await textOf(join(source, lock));
   if (wanted === (await textOf(join(target, lock))) && (await textOf(finished))) return undefined;
   note('installing jax-js and tfjs into .peers (some 330 MB, once)');
-  await mkdir(target, { recursive: true });
+  await makeFolder(target);
   // Should npm not get there, what an older lock left behind must not pass for this one's.
   await rm(finished, { force: true });
   await copyFile(join(source, 'package.json'), join(target, 'package.json'));

@@ -4,6 +4,7 @@ import { AXES, presets } from '../../bench/presets.ts';
 import type { Dataset } from '../data/dataset.ts';
 import { mnistDataset } from '../data/mnist.ts';
 import { InputError } from '../errors.ts';
+import { checkFolder } from '../files.ts';
 import { describe } from '../gpu/adapters.ts';
 import type { Gpu } from '../gpu/gpu.ts';
 import { openDevice } from '../gpu/open.ts';
@@ -62,7 +63,8 @@ const folderFor = (preset: string): string =>
 
 /**
  * `syngrad bench` and `syngrad train`: opens the device, checks, trains, prints the table, writes the record.
- * Returns the exit code: 0, or 130 after an interruption.
+ * Returns the exit code: 0, or 130 after an interruption; one before
+ * any training step leaves nothing to write.
  *
  * @throws whatever stopped it; what was done until then has been printed and written.
  */
@@ -76,6 +78,7 @@ export async function bench(options: RunOptions): Promise<number> {
   const dataset = await mnistDataset(options.data);
   const config = configOf(options, dataset);
   const folder = options.out ?? folderFor(options.preset);
+  await checkFolder('--out', folder);
   const removeUnused = await prepareFolder(folder);
   process.once('exit', removeUnused);
   const interrupt = stopOnInterrupt((line) => console.error(line), removeUnused);
@@ -98,6 +101,10 @@ export async function bench(options: RunOptions): Promise<number> {
   }
 
   const { record, error } = outcome;
+  if (record.interrupted && record.runs.every(({ steps }) => steps === 0)) {
+    console.error('interrupted before any training step: nothing was written');
+    return 130;
+  }
   if (!(json && quiet)) {
     if (record.runs.length > 0) say(resultTable(record));
     for (const sentence of ratioSentences(record)) say(sentence);

@@ -1,7 +1,8 @@
-import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
+import { rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { InputError } from '../errors.ts';
+import { makeFolder } from '../files.ts';
 import type { Report } from '../report/page/report.ts';
 
 /** What the options of `report` have been read to. */
@@ -14,7 +15,7 @@ export interface ReportOptions {
 async function writeReport(folder: string, files: Report): Promise<void> {
   let beside = '';
   try {
-    await mkdir(folder, { recursive: true });
+    await makeFolder(folder);
     for (const [name, text] of files) {
       beside = join(folder, `${name}.${process.pid}.tmp`);
       await writeFile(beside, text);

@@ -8,6 +8,7 @@ import { pipeline } from 'node:stream/promises';
 import { createBrotliDecompress } from 'node:zlib';
 import { extract } from 'tar';
 import { InputError } from '../errors.ts';
+import { makeFolder } from '../files.ts';
 
 /** A Vulkan driver on disk: its manifest (for `VK_DRIVER_FILES`) and the Vulkan loader that came with it. */
 export interface CarriedDriver {
@@ -63,7 +64,7 @@ async function isWhole(folder: string): Promise<boolean> {
  * even while another process repeats the moves or a damaged folder is being mended.
  */
 async function unpack(archive: string, folder: string): Promise<void> {
-  await mkdir(folder, { recursive: true, mode: 0o700 });
+  await makeFolder(folder, 0o700);
   const fresh = `${folder}.${process.pid}-${randomBytes(4).toString('hex')}`;
   await mkdir(fresh);
   try {

@@ -207,6 +207,7 @@ describe('output', () => {
     );
     // What is allowed to all and yet cannot be done.
     await refused('/proc', /^--out \/proc: expected a folder .*, but it cannot be written \(\w+\)$/);
+    await refused('/proc/new/er', /^--out \/proc\/new\/er: expected a folder .*written \(\w+\)$/);
     await symlink(temp.join('nowhere'), temp.join('dangling'));
     await refused(temp.join('dangling'), /dangling: expected a folder .*, but it cannot be written \(\w+\)$/);
     await rm(temp.join('dangling'));

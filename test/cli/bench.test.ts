@@ -255,6 +255,17 @@ describe('stopping', () => {
     expect(stderr).toMatch(/\ninterrupted: .* holds what was done\n$/);
   });
 
+  it('writes nothing when it is stopped before any training step', async () => {
+    const out = temp.join('early');
+    const run = cli.start([...long(out), '--json']);
+    await run.until('preset ');
+    run.kill('SIGINT');
+    const { code, stdout, stderr } = await run.ended;
+    expect({ code, stdout }).toEqual({ code: 130, stdout: '' });
+    expect(stderr).toMatch(/\ninterrupted before any training step: nothing was written\n$/);
+    expect(existsSync(out)).toBe(false);
+  });
+
   it('ends at once on a second Ctrl-C, and leaves no empty folder', async () => {
     const out = temp.join('twice');
     // The scores at the end, of 55,000 samples here, are not broken off: time enough for a second Ctrl-C.

@@ -1,0 +1,63 @@
+import { mkdir, rmdir, stat } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
+import { InputError } from './errors.ts';
+
+const codeOf = (error: unknown): string => (error as NodeJS.ErrnoException).code ?? 'unknown error';
+
+async function isFolder(path: string): Promise<boolean> {
+  try {
+    return (await stat(path)).isDirectory();
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return false;
+    throw error;
+  }
+}
+
+async function removeAll(folders: readonly string[]): Promise<void> {
+  // From the innermost. One that is not empty by now is somebody else's too.
+  for (const path of folders.toReversed()) await rmdir(path).catch(() => {});
+}
+
+/**
+ * Makes a folder, and those above it that are missing. One by one: Node 20's recursive mkdir tries for ever where the
+ * folder above is there and the system says ENOENT all the same, as in /proc.
+ *
+ * @returns what was made, the outermost first
+ * @throws the system's error, with nothing made
+ */
+export async function makeFolder(path: string, mode?: number): Promise<readonly string[]> {
+  const missing: string[] = [];
+  for (let at = resolve(path); !(await isFolder(at)); at = dirname(at)) missing.unshift(at);
+  const made: string[] = [];
+  try {
+    for (const at of missing) {
+      try {
+        await mkdir(at, mode);
+        made.push(at);
+      } catch (error) {
+        // Another process may have been quicker.
+        if (codeOf(error) !== 'EEXIST' || !(await isFolder(at))) throw error;
+      }
+    }
+  } catch (error) {
+    await removeAll(made);
+    throw error;
+  }
+  return made;
+}
+
+/**
+ * Tries whether a folder that is not there can be made, and leaves everything as it was.
+ *
+ * @throws InputError when it cannot
+ */
+export async function checkFolder(option: string, path: string): Promise<void> {
+  try {
+    // Of what is there, whoever writes there can say more.
+    if ((await stat(path).catch(() => undefined)) === undefined) await removeAll(await makeFolder(path));
+  } catch (error) {
+    throw new InputError(
+      `${option} ${path}: expected a folder to write results to, but it cannot be written (${codeOf(error)})`,
+    );
+  }
+}

@@ -1,0 +1,44 @@
+import { existsSync } from 'node:fs';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { expect, it } from 'vitest';
+import { checkFolder, makeFolder } from '../../src/files.ts';
+import { useFolder } from '../support/cli.ts';
+
+const temp = useFolder();
+
+it('makes a folder and those above it, and tells which', async () => {
+  const made = ['a', 'a/b', 'a/b/c'].map((path) => temp.join(path));
+  expect(await makeFolder(made[2]!)).toEqual(made);
+  expect(await makeFolder(made[2]!)).toEqual([]);
+  expect(await makeFolder(temp.join('a/b/d'))).toEqual([temp.join('a/b/d')]);
+});
+
+it('makes them once when many ask at a time', async () => {
+  const all = await Promise.all(Array.from({ length: 8 }, () => makeFolder(temp.join('many/at/once'))));
+  expect(all.flat().sort()).toEqual(['many', 'many/at', 'many/at/once'].map((path) => temp.join(path)));
+});
+
+it('fails at a file in the way', async () => {
+  await writeFile(temp.join('file'), '');
+  await expect(makeFolder(temp.join('file'))).rejects.toThrow('EEXIST');
+  await expect(makeFolder(temp.join('file/below'))).rejects.toThrow('ENOTDIR');
+});
+
+it('tries, and leaves nothing', async () => {
+  await checkFolder('--out', temp.join('x/y'));
+  expect(existsSync(temp.join('x'))).toBe(false);
+  await mkdir(temp.join('x'));
+  await checkFolder('--out', temp.join('x/y'));
+  await checkFolder('--out', temp.join('x'));
+  expect(existsSync(temp.join('x'))).toBe(true);
+});
+
+// Node's own recursive mkdir never comes back from there.
+it.runIf(process.platform === 'linux')('fails where the system makes no folders', async () => {
+  for (const path of ['/proc/foo', '/proc/foo/bar']) {
+    await expect(makeFolder(path)).rejects.toThrow();
+    await expect(checkFolder('--out', path)).rejects.toThrow(
+      /^--out \/proc\/foo.*: expected a folder to write results to, but it cannot be written \(\w+\)$/,
+    );
+  }
+});
