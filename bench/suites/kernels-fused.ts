@@ -180,7 +180,14 @@ export interface FusedOptions {
  * device that can run both, backpropagation's, which has all the kernels, in the other form as well.
  */
 export async function measureFused(
-  { gpu, repeats, quick, note, failed }: Pick<SuiteContext, 'gpu' | 'repeats' | 'quick' | 'note' | 'failed'>,
+  {
+    gpu,
+    repeats,
+    quick,
+    note,
+    failed,
+    stopped = () => false,
+  }: Pick<SuiteContext, 'gpu' | 'repeats' | 'quick' | 'note' | 'failed' | 'stopped'>,
   peaks: Peaks,
   options: FusedOptions = {},
 ): Promise<FusedAt[]> {
@@ -196,6 +203,7 @@ export async function measureFused(
   };
   try {
     for (const variant of variants) {
+      if (stopped()) break;
       await measure(variant, own);
       if (own === 'cpu' && variant.name === BOTH_KERNELS) await measure(variant, 'gpu');
     }

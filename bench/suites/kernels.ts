@@ -131,7 +131,14 @@ export async function measureKernel(
 
 /** Checks and times every kernel of the registry at the network's shapes and, unless in a hurry, at large ones. */
 export async function measureKernels(
-  { gpu, repeats, quick, note, failed }: Pick<SuiteContext, 'gpu' | 'repeats' | 'quick' | 'note' | 'failed'>,
+  {
+    gpu,
+    repeats,
+    quick,
+    note,
+    failed,
+    stopped = () => false,
+  }: Pick<SuiteContext, 'gpu' | 'repeats' | 'quick' | 'note' | 'failed' | 'stopped'>,
   peaks: Peaks,
   all: readonly KernelSpec[] = kernels,
 ): Promise<KernelAt[]> {
@@ -140,6 +147,7 @@ export async function measureKernels(
   for (const spec of all) {
     let perSecond: number | undefined;
     for (const size of sizes) {
+      if (stopped()) break;
       const shape = shapeOf(spec, size, gpu.isCpu, kernels);
       const at = { kernel: spec.file, size };
       if ('leftOut' in shape) {
@@ -177,7 +185,7 @@ export const kernelsSuite: Suite<KernelsResult> = {
     'matrix products',
   options: [{ flags: '--full', about: 'the whole ladder on a CPU driver too, however long it takes' }],
   async run(context) {
-    const { gpu, repeats, quick, note, failed } = context;
+    const { gpu, repeats, quick, note, failed, stopped } = context;
     const peaks = await measurePeaks(gpu, { repeats });
     note(`peaks: ${peaks.gflops.toPrecision(3)} GFLOP/s, ${peaks.gbs.toPrecision(3)} GB/s`);
     const measured = await measureKernels(context, peaks);
@@ -185,8 +193,10 @@ export const kernelsSuite: Suite<KernelsResult> = {
     const full = context.options?.full === true;
     const { climbed, leftOut } = productsFor({ isCpu: gpu.isCpu, quick, full });
     const least = quick ? 0.002 : undefined;
-    const ladder = await climb({ gpu, peaks, repeats, note, least, patient: full, failed }, climbed);
+    const ladder = await climb({ gpu, peaks, repeats, note, least, patient: full, failed, stopped }, climbed);
     return { peaks, kernels: measured, fused, ladder: [...ladder, ...leftOut] };
   },
+  count: ({ kernels: alone, fused = [], ladder }) =>
+    [...alone, ...fused, ...ladder].filter((at) => !('leftOut' in at)).length,
   table: kernelsTable,
 };

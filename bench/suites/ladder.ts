@@ -228,6 +228,7 @@ export interface ClimbOptions {
   readonly patient?: boolean;
   /** As of {@link SuiteContext}. */
   readonly failed?: Failed | undefined;
+  readonly stopped?: (() => boolean) | undefined;
 }
 
 /** A product that is left out as a whole: an entry with the reason for each rung. */
@@ -236,7 +237,7 @@ export const leaveOut = (shape: ProductShape, reason: string, rungs: readonly Ru
 
 /** Checks and times every rung at every shape, smallest first. */
 export async function climb(
-  { gpu, peaks, repeats, least, note, patient = false, failed }: ClimbOptions,
+  { gpu, peaks, repeats, least, note, patient = false, failed, stopped = () => false }: ClimbOptions,
   shapes: readonly ProductShape[],
   rungs: readonly Rung[] = RUNGS,
 ): Promise<RungAt[]> {
@@ -244,6 +245,7 @@ export async function climb(
   /** FLOP/s of each rung at the shape before. */
   const before = new Map<string, number>();
   for (const shape of shapes) {
+    if (stopped()) break;
     const { M, K, N } = shape;
     const [a, b] = [uniforms(1, M * K), uniforms(2, K * N)];
     const tensors = gpu.allOrNothing(() => ({
@@ -254,6 +256,7 @@ export async function climb(
     try {
       const expected = expectedOf(a, b, shape);
       for (const rung of rungs) {
+        if (stopped()) break;
         const perSecond = before.get(rung.name);
         const flops = rung.spec.flops({ ...shape });
         const leftOut = patient || perSecond === undefined ? undefined : tooLong(flops, perSecond, repeats);

@@ -1,10 +1,12 @@
-import { rm, writeFile } from 'node:fs/promises';
+import { rm, stat, writeFile } from 'node:fs/promises';
 import { InputError } from '../../src/errors.ts';
 import { writeWhole } from '../../src/report/folder.ts';
 
+const wanted = (option: string, path: string) => `${option} ${path}: expected a file that can be written`;
+
 const refusal = (option: string, path: string, error: unknown) =>
   new InputError(
-    `${option} ${path}: expected a file that can be written, but it cannot (${(error as NodeJS.ErrnoException).code ?? 'unknown error'})`,
+    `${wanted(option, path)}, but it cannot (${(error as NodeJS.ErrnoException).code ?? 'unknown error'})`,
   );
 
 /**
@@ -13,6 +15,9 @@ const refusal = (option: string, path: string, error: unknown) =>
  * @throws InputError when it cannot
  */
 export async function checkWritable(option: string, path: string): Promise<void> {
+  // A file beside a folder can be written, and yet not be moved to its place.
+  const found = await stat(path).catch(() => undefined);
+  if (found?.isDirectory()) throw new InputError(`${wanted(option, path)}, found a folder`);
   const probe = `${path}.${process.pid}.tmp`;
   try {
     await writeFile(probe, '');

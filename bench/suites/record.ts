@@ -1,8 +1,9 @@
 import { existsSync } from 'node:fs';
-import { mkdir, open, readFile, rm, stat } from 'node:fs/promises';
+import { open, readFile, rm, stat } from 'node:fs/promises';
 import { availableParallelism, loadavg } from 'node:os';
 import { dirname, join } from 'node:path';
 import { InputError } from '../../src/errors.ts';
+import { makeFolder } from '../../src/files.ts';
 import type { AdapterInfo } from '../../src/gpu/adapters.ts';
 import type { provenance } from '../provenance.ts';
 import { writeDurably } from '../sweep-folder.ts';
@@ -50,6 +51,8 @@ export interface SuitePart<R extends SuiteResult = SuiteResult> {
   readonly quick: boolean;
   /** Seconds that the suite took, checks included. */
   readonly seconds: number;
+  /** True when it was stopped before its end, so that measurements are missing. */
+  readonly interrupted?: true;
   readonly result: R;
 }
 
@@ -162,7 +165,7 @@ async function alone<T>(path: string, use: () => Promise<T>): Promise<T> {
  */
 export async function prepareRecord(path: string, device: AdapterInfo): Promise<void> {
   try {
-    await mkdir(dirname(path), { recursive: true });
+    await makeFolder(dirname(path));
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     throw new InputError(
@@ -172,13 +175,19 @@ export async function prepareRecord(path: string, device: AdapterInfo): Promise<
   await alone(path, () => readSuites(path, device));
 }
 
+/** Whether a part was broken off, and would take the place of one that is whole. */
+const isLess = (part: SuitePart, before: SuitePart | undefined): boolean =>
+  part.interrupted === true && before !== undefined && before.interrupted !== true;
+
 /**
  * Puts one suite's part into a device's record and leaves the other suites' parts as they are. The file is whole at
- * every moment, and two processes that finish at the same time both get their parts in.
+ * every moment, and two processes that finish at the same time both get their parts in. A part that was broken off does
+ * not take the place of a whole one.
  */
 export async function mergePart(path: string, suite: string, part: SuitePart): Promise<SuitesRecord> {
   return alone(path, async () => {
     const before = existsSync(path) ? await readSuites(path, part.device) : undefined;
+    if (before && isLess(part, before.suites[suite])) return before;
     const record: SuitesRecord = {
       suitesVersion: SUITES_VERSION,
       device: part.device.name,

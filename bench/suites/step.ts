@@ -129,12 +129,14 @@ async function checkAll(
   hidden: number,
   grid: Grid,
   failed: Failed | undefined,
+  stopped: () => boolean,
 ): Promise<{ checks: StepCheck[]; wrong: Map<string, string> }> {
   const checks: StepCheck[] = [];
   const wrong = new Map<string, string>();
   for (const variant of variants) {
     const depths = grid.layers.filter((layers, i) => i === 0 || layers <= MOST_LAYERS);
     for (const layers of variant.schedule === 'wave' ? depths : depths.slice(0, 1)) {
+      if (stopped()) break;
       for (const tiles of tilesOf(gpu, variant, { layers, hidden }, grid)) {
         const check = await unlessWrong(failed, () =>
           checkVariant(gpu, data, variant, { layers, hidden, tiles }),
@@ -159,16 +161,23 @@ export interface StepOptions {
 
 /** Checks and measures the whole grid. */
 export async function measureSteps(
-  { gpu, repeats, quick, note, failed }: Pick<SuiteContext, 'gpu' | 'repeats' | 'quick' | 'note' | 'failed'>,
+  {
+    gpu,
+    repeats,
+    quick,
+    note,
+    failed,
+    stopped = () => false,
+  }: Pick<SuiteContext, 'gpu' | 'repeats' | 'quick' | 'note' | 'failed' | 'stopped'>,
   asked: Partial<Grid> & StepOptions,
 ): Promise<StepResult> {
   const grid = gridOf({ isCpu: gpu.isCpu, quick }, asked);
   const { hidden = PAPER.hidden, dataset = await mnistDataset(), copyBytes, variants = VARIANTS } = asked;
   const data = new ResidentDataset(gpu, dataset);
   try {
-    const { checks, wrong } = await checkAll(gpu, data, variants, hidden, grid, failed);
+    const { checks, wrong } = await checkAll(gpu, data, variants, hidden, grid, failed, stopped);
     note(
-      `step: ${checks.length} schedules checked, worst error ${Math.max(...checks.map((c) => c.worst)).toPrecision(3)} of its bound`,
+      `step: ${checks.length} schedules checked, worst error ${Math.max(0, ...checks.map((c) => c.worst)).toPrecision(3)} of its bound`,
     );
     const peaks = await measurePeaks(gpu, { repeats, ...(copyBytes !== undefined && { copyBytes }) });
     note(`peaks: ${peaks.gflops.toPrecision(3)} GFLOP/s, ${peaks.gbs.toPrecision(3)} GB/s`);
@@ -176,6 +185,7 @@ export async function measureSteps(
     const cells: StepCell[] = [];
     for (const layers of grid.layers) {
       for (const batch of grid.batch) {
+        if (stopped()) break;
         const cell = await measureCell(
           { gpu, data, repeats, seconds, peaks, hidden, wrong, failed },
           { layers, batch },
@@ -218,12 +228,14 @@ export const stepSuite: Suite<StepResult> = {
   async run(context) {
     const { map, ...asked } = (context.options ?? {}) as Partial<Grid> & { full?: boolean; map?: string };
     if (map !== undefined) await checkWritable('--map', map);
-    const result = await measureSteps(context, asked);
-    if (map !== undefined) {
-      await writePicture('--map', map, stepMap(result, context.gpu.info).file);
-      context.note(`written: ${map}`);
-    }
-    return result;
+    return measureSteps(context, asked);
+  },
+  count: ({ cells }) => cells.length,
+  async finish(result, { options, gpu, note }) {
+    const { map } = (options ?? {}) as { map?: string };
+    if (map === undefined) return;
+    await writePicture('--map', map, stepMap(result, gpu.info).file);
+    note(`written: ${map}`);
   },
   table: stepTable,
 };

@@ -87,6 +87,10 @@ export interface SuiteContext {
    * Without it the first failure ends the suite.
    */
   readonly failed?: (message: string) => void;
+  /**
+   * Asked before each measurement: whether it and the rest are to be left out. What has been measured is the result then.
+   */
+  readonly stopped?: () => boolean;
   /** The suite's own options, as they were read. */
   readonly options?: Readonly<Record<string, unknown>>;
 }
@@ -111,6 +115,10 @@ export interface Suite<R extends SuiteResult = SuiteResult> {
   readonly options?: readonly SuiteOption[];
   /** Checks, then measures. */
   run(context: SuiteContext): Promise<R>;
+  /** Of a suite that asks whether to stop: what an unfinished result holds. Others are ended at once by Ctrl-C. */
+  count?(result: R): number;
+  /** What is made of the result once the record holds it. */
+  finish?(result: R, context: SuiteContext): Promise<void>;
   /** The result for people. */
   table(result: R): string;
 }

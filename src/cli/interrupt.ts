@@ -14,8 +14,13 @@ export interface Interrupt {
 /**
  * Aborts on the first Ctrl-C; a second one ends the process at once. A reader of stdout that goes away (`| head`)
  * counts as a wish to stop, too: nobody is left to see the rest. `last` is called before the process ends at once.
+ * `under` is what is finished all the same.
  */
-export function stopOnInterrupt(say: (line: string) => void, last: () => void): Interrupt {
+export function stopOnInterrupt(
+  say: (line: string) => void,
+  last: () => void,
+  under = 'the steps',
+): Interrupt {
   const controller = new AbortController();
   let since = 0;
   const stop = () => {
@@ -37,7 +42,7 @@ export function stopOnInterrupt(say: (line: string) => void, last: () => void): 
       return;
     }
     stop();
-    say('stopping after the steps under way; Ctrl-C once more stops at once');
+    say(`stopping after ${under} under way; Ctrl-C once more stops at once`);
   };
   process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
   process.stdout.once('error', stop);

@@ -6,6 +6,7 @@ import { LEAST_REPEATS, type Suite } from '../../bench/suites/suite.ts';
 import { describe } from '../gpu/adapters.ts';
 import { openDevice } from '../gpu/open.ts';
 import { busySentences } from './busy.ts';
+import { stopOnInterrupt } from './interrupt.ts';
 import { adapterOption, integer, nonEmpty } from './options.ts';
 
 /** What the options of a suite have been read to; options of a suite's own beside them. */
@@ -33,6 +34,13 @@ export async function runSuite(suite: Suite, options: SuiteOptions): Promise<num
   const stream = json ? process.stderr : process.stdout;
   const say = (line: string) => stream.write(`${line}\n`);
   const gpu = await openDevice({ adapter, fast: true });
+  const interrupt =
+    suite.count &&
+    stopOnInterrupt(
+      (line) => console.error(line),
+      () => {},
+      'the measurement',
+    );
   try {
     const { info } = gpu;
     const path = options.out ?? defaultPath(info);
@@ -45,17 +53,43 @@ export async function runSuite(suite: Suite, options: SuiteOptions): Promise<num
     const date = new Date();
     const failures: string[] = [];
     const failed = (message: string) => void failures.push(message);
-    const result = await suite.run({ gpu, adapter, repeats, quick, note: say, failed, options });
-    const part = partOf(info, date, made, { repeats, quick }, result);
+    // Widened, as the compiler does not see that a suite may change it.
+    let cut = false as boolean;
+    const stopped = () => {
+      cut ||= interrupt?.signal.aborted === true;
+      return cut;
+    };
+    const context = { gpu, adapter, repeats, quick, note: say, failed, stopped, options };
+    const result = await suite.run(context);
+    if (cut && suite.count?.(result) === 0) {
+      console.error('interrupted before anything was measured: nothing was written');
+      return 130;
+    }
+    const part = {
+      ...partOf(info, date, made, { repeats, quick }, result),
+      ...(cut && { interrupted: true as const }),
+    };
     say(suite.table(result));
     if (quick) say('--quick: to see that it works, not to be quoted');
     // Before it is written, so that a full disk does not take the results along.
     if (json) process.stdout.write(`${JSON.stringify(part, null, 2)}\n`);
     const { suites: parts } = await mergePart(path, suite.name, part);
-    say(`written: ${path} (${Object.keys(parts).join(', ')})`);
+    const isKept = parts[suite.name] === part;
+    if (isKept) say(`written: ${path} (${Object.keys(parts).join(', ')})`);
+    // What stands beside a whole result stays with it.
+    if (isKept) await suite.finish?.(result, context);
     for (const message of failures) process.stderr.write(`syngrad: ${message}\n`);
+    if (cut) {
+      console.error(
+        isKept
+          ? `interrupted: ${path} holds what was done`
+          : `interrupted: ${path} keeps the whole result of ${parts[suite.name]!.date} that it holds`,
+      );
+      return 130;
+    }
     return failures.length > 0 ? 1 : 0;
   } finally {
+    interrupt?.done();
     gpu.destroy();
   }
 }
