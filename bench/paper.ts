@@ -178,12 +178,20 @@ export async function benchmark(
   try {
     // Once at full size, as checks may be smaller: what does not fit is refused before anything is done.
     const others: [string, string, string][] = [];
+    const schedules: string[] = [];
     for (const rule of methods) {
       const trainer = new Trainer(gpu, data, optionsOf(rule, config));
+      schedules.push(trainer.schedule);
       if (trainer.because) others.push([rule.name, trainer.schedule, trainer.because]);
       trainer.destroy();
     }
     await gpu.idle();
+    if (config.waveStages === 1 && !schedules.includes('wave')) {
+      const found = methods.map(({ name }, i) => `${name}, which runs ${schedules[i]}`);
+      throw new InputError(
+        `--wave-stages 1: expected a method that runs the wave with these options, found ${found.join('; ')}`,
+      );
+    }
     listener.onStart?.();
     for (const [method, schedule, because] of others) listener.onOtherSchedule?.(method, schedule, because);
     for (const rule of methods) {

@@ -3,6 +3,7 @@ import type { BenchConfig, RuleAxes } from '../report/record.ts';
 import type { LearningRule } from '../train/rule.ts';
 import { rules } from '../train/rules.ts';
 import { hasWave } from '../train/schedules/choose.ts';
+import { labelContext } from '../train/synthetic.ts';
 
 type Config = BenchConfig & RuleAxes;
 
@@ -18,6 +19,14 @@ interface Axis {
 }
 
 const synthetic = ({ heeds }: LearningRule): boolean => heeds.synthetic;
+
+/** Whether a rule's predictors have hidden layers. */
+const isDeep = ({ heeds }: LearningRule, { sgHidden }: Config): boolean =>
+  sgHidden === null ? heeds.width === true : sgHidden > 0;
+
+/** Whether a rule's models are such linear predictors as the wave has kernels for. */
+const isLinear = (rule: LearningRule, config: Config): boolean =>
+  rule.context === labelContext && !isDeep(rule, config) && config.sgOutput !== 'sigmoid';
 
 const SYNTHETIC = 'a method with synthetic gradients';
 const MODELS = 'a method with predictors or local classifiers';
@@ -36,8 +45,7 @@ const AXES: readonly Axis[] = [
     name: 'sgWidth',
     off: null,
     needs: 'a method with synthetic gradients whose predictors have hidden layers',
-    heeds: (rule, { sgHidden }) =>
-      rule.heeds.synthetic && (sgHidden === null ? rule.heeds.width === true : sgHidden > 0),
+    heeds: (rule, config) => rule.heeds.synthetic && isDeep(rule, config),
   },
   { option: '--sg-labels', name: 'sgLabels', off: null, needs: SYNTHETIC, heeds: synthetic },
   { option: '--sg-output', name: 'sgOutput', off: null, needs: SYNTHETIC, heeds: synthetic },
@@ -53,8 +61,8 @@ const AXES: readonly Axis[] = [
     option: '--wave-stages',
     name: 'waveStages',
     off: 3,
-    needs: 'a method that has a wave, and --schedule wave or best',
-    heeds: (rule, { schedule }) => (schedule === 'wave' || schedule === 'best') && hasWave(rule),
+    needs: 'a method that has a wave, with linear predictors if any',
+    heeds: (rule, config) => hasWave(rule) && (!rule.heeds.synthetic || isLinear(rule, config)),
   },
   { option: '--diagnose', name: 'diagnose', off: null, needs: SYNTHETIC, heeds: synthetic },
 ];
@@ -64,15 +72,21 @@ const shown = (value: unknown): string =>
 
 /** Refuses what contradicts itself, or what no chosen method heeds: nobody should believe it had an effect. */
 export function checkAxes(config: Config): void {
-  const { steps, sgWarmup, updateProbability, diagnose } = config;
+  const { steps, sgWarmup, updateProbability, diagnose, schedule, waveStages } = config;
   const chosen = config.methods.map((name) => rules.get(name)!);
+  if (waveStages !== 3 && schedule !== 'wave' && schedule !== 'best') {
+    throw new InputError(
+      `--wave-stages ${waveStages}: expected --schedule wave or best, found --schedule ${schedule}`,
+    );
+  }
   for (const { option, name, off, needs, heeds } of AXES) {
     if (config[name] === off || chosen.some((rule) => heeds(rule, config))) continue;
     const able = [...rules.values()].filter((rule) => heeds(rule, config)).map((rule) => rule.name);
     const those = able.length > 0 ? ` (${able.join(', ')})` : '';
-    const linear = name === 'sgWidth' && config.sgHidden === 0 ? ' and --sg-hidden 0' : '';
+    const byDepth = (name === 'sgWidth' || name === 'waveStages') && config.sgHidden !== null;
+    const depth = byDepth ? ` and --sg-hidden ${config.sgHidden}` : '';
     throw new InputError(
-      `${option} ${shown(config[name])}: expected ${needs}${those}, found ${config.methods.join(', ')}${linear}`,
+      `${option} ${shown(config[name])}: expected ${needs}${those}, found ${config.methods.join(', ')}${depth}`,
     );
   }
   const late = chosen.find((rule) => rule.delay !== undefined);

@@ -52,7 +52,14 @@ it('refuses what does not suit the data or the device before it says or checks a
     { methods: ['bp', 'magic'] },
     /^unknown method 'magic': there are bp, dni, cdni, .*, delayed-bp$/,
   );
-  await refused({ batch: 287 }, /^batch of 287 is larger than the data of 286 training samples$/);
+  await refused(
+    { batch: 287 },
+    /--batch\): expected at most the 286 training samples of the data, found 287$/,
+  );
+  await refused(
+    { methods: ['bp', 'cdni'], schedule: 'best', waveStages: 1, sgWarmup: 2 },
+    /^--wave-stages 1: expected a method that runs the wave .*, found bp, which runs fused; cdni, which runs layered$/,
+  );
   await refused(
     { hidden: 100_000 },
     /^--hidden 100000 needs .* the limit \w+ of .* is \d+ bytes: at most \d+ fits$/,

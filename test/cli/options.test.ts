@@ -94,6 +94,7 @@ describe('combinations', () => {
   const SG = 'a method with synthetic gradients (dni, cdni, bisong, unlocked)';
   const MIXED = 'a method that can mix the true gradient into a synthetic one (dni, cdni, bisong)';
   const MODELS = 'a method with predictors or local classifiers (dni, cdni, bisong, unlocked, dgl)';
+  const WAVE = 'a method that has a wave, with linear predictors if any';
   const DEEP = 'a method with synthetic gradients whose predictors have hidden layers';
 
   it.each([
@@ -130,6 +131,21 @@ describe('combinations', () => {
       '--sg-warmup 30: expected fewer steps than the 30 of the run, in which no hidden layer would learn',
     ],
     [
+      ['--methods', 'bp,cdni', '--schedule', 'fused', '--wave-stages', '1'],
+      '--wave-stages 1: expected --schedule wave or best, found --schedule fused',
+    ],
+    ...['bp', 'bisong', 'unlocked', 'bp,dni'].map(
+      (methods) =>
+        [
+          ['--methods', methods, '--wave-stages', '1'],
+          `--wave-stages 1: expected ${WAVE} (cdni, delayed-bp), found ${methods.replace(',', ', ')}`,
+        ] as const,
+    ),
+    [
+      ['--methods', 'cdni', '--wave-stages', '1', '--sg-hidden', '1'],
+      `--wave-stages 1: expected ${WAVE} (delayed-bp), found cdni and --sg-hidden 1`,
+    ],
+    [
       ['--methods', 'bp,delayed-bp', '--update-probability', '0.5'],
       '--update-probability 0.5: expected 1 with delayed-bp, whose delay line counts every step',
     ],
@@ -143,6 +159,8 @@ describe('combinations', () => {
     [['--methods', 'dgl', '--sg-lr', '1e-3', '--sg-warmup', '3']],
     [['--methods', 'cdni', '--sg-hidden', '1', '--sg-width', '8']],
     [['--methods', 'dni', '--sg-width', '8']],
+    [['--methods', 'bisong', '--wave-stages', '1', '--sg-hidden', '0']],
+    [['--methods', 'delayed-bp', '--wave-stages', '1', '--schedule', 'wave']],
     [['--methods', 'cdni', '--sg-warmup', '29', '--steps', '30', '--diagnose', '30']],
   ])('takes %j, and for all methods', (args) => {
     expect(configFor(...args).presetNote).not.toContain('alone');
