@@ -19,13 +19,31 @@ export const FAST = [
   'disable-dawn-features=timestamp_quantization',
 ];
 
+/** What an option has to be: programs in plain JavaScript have no compiler to tell them. */
+const TYPES: Readonly<Record<keyof OpenOptions, string>> = { adapter: 'string', fast: 'boolean' };
+
+function checkOpenOptions(options: unknown): void {
+  const refuse = (found: string) =>
+    new InputError(`openDevice: expected options such as { adapter: 'gpu', fast: true }, found ${found}`);
+  if (typeof options !== 'object' || options === null) {
+    throw refuse(typeof options === 'string' ? `'${options}'` : String(options));
+  }
+  for (const [name, value] of Object.entries(options)) {
+    if (!Object.hasOwn(TYPES, name)) throw refuse(`an option ${name}`);
+    const type = TYPES[name as keyof OpenOptions];
+    if (value !== undefined && typeof value !== type) throw refuse(`${name}: ${String(value)}`);
+  }
+}
+
 /**
  * Opens the best device there is: a GPU, else a CPU driver of the system's, else the one that comes with the npm
  * packages.
  *
- * @throws InputError when there is none, or none that matches `adapter`.
+ * @throws InputError when there is none, or none that matches `adapter`; for options that are none.
  */
-export async function openDevice({ adapter: wanted, fast = false }: OpenOptions = {}): Promise<Gpu> {
+export async function openDevice(options: OpenOptions = {}): Promise<Gpu> {
+  checkOpenOptions(options);
+  const { adapter: wanted, fast = false } = options;
   const found = await chooseAdapter({ adapter: wanted, flags: fast ? FAST : [] });
   const { gpu, adapter } = await found.request();
   const {

@@ -1,6 +1,16 @@
 import { InputError } from '../errors.ts';
 import { MOST_LAYERS } from './events.ts';
+import { OPTIMIZERS } from './optimizer.ts';
+import { SCHEDULES } from './schedules/driver.ts';
 import type { TrainOptions } from './trainer.ts';
+
+/** Options that are one of a few values, where they are given. */
+const CHOICES: { readonly [K in keyof TrainOptions]?: readonly TrainOptions[K][] } = {
+  optimizer: OPTIMIZERS,
+  schedule: [...SCHEDULES, 'best'],
+  waveStages: [1, 3],
+  forms: ['gpu', 'cpu'],
+};
 
 /**
  * Refuses what no training can be done with, whoever asks for it: the command line or a program.
@@ -12,6 +22,12 @@ export function checkOptions(options: TrainOptions, layers: number): void {
   const refuse = (name: string, expected: string, found: unknown) => {
     throw new InputError(`${name}: expected ${expected}, found ${String(found)}`);
   };
+  for (const [name, values] of Object.entries(CHOICES) as [keyof TrainOptions, readonly unknown[]][]) {
+    const found = options[name];
+    if (found !== undefined && !values.includes(found)) {
+      refuse(name, `one of ${values.join(', ')}`, typeof found === 'string' ? `'${found}'` : found);
+    }
+  }
   if (!Number.isInteger(layers) || layers < 2 || layers > MOST_LAYERS) {
     refuse('layers', `a whole number from 2 to ${MOST_LAYERS}`, layers);
   }

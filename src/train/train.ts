@@ -1,5 +1,6 @@
 import type { Dataset } from '../data/dataset.ts';
 import { ResidentDataset } from '../data/resident-dataset.ts';
+import { InputError } from '../errors.ts';
 import type { Mlp } from '../nn/mlp.ts';
 import { backprop } from './backprop.ts';
 import { cdni } from './cdni.ts';
@@ -10,7 +11,14 @@ import { Trainer, type TrainOptions } from './trainer.ts';
 /** What the rules may be told beside the common options. */
 type RuleChoices = Pick<
   TrainOptions,
-  'optimizer' | 'updateProbability' | 'sgLearningRate' | 'sgWarmup' | 'lambda' | 'synthetic'
+  | 'optimizer'
+  | 'updateProbability'
+  | 'sgLearningRate'
+  | 'sgWarmup'
+  | 'lambda'
+  | 'synthetic'
+  | 'schedule'
+  | 'waveStages'
 >;
 
 /** How to train a network of one's own; what is left out is the paper's, but for the learning rate. */
@@ -26,11 +34,20 @@ export interface TrainNetworkOptions extends Partial<Omit<RunOptions, 'steps'>>,
   readonly seed?: number;
 }
 
+/** All of them: programs in plain JavaScript have no compiler to tell them of one that is misspelt. */
+const KNOWN: Readonly<Record<keyof TrainNetworkOptions, true>> = {
+  ...{ steps: true, evalEvery: true, trainSamples: true, signal: true },
+  ...{ onProgress: true, onPoint: true, pause: true },
+  ...{ batchSize: true, learningRate: true, lrDrops: true, seed: true },
+  ...{ optimizer: true, updateProbability: true, schedule: true, waveStages: true },
+  ...{ sgLearningRate: true, sgWarmup: true, lambda: true, synthetic: true },
+};
+
 /**
  * Trains a network on a data set by a learning rule, with evaluations in between and scores at the end. The network
  * keeps what it learns; whatever else the training needed is released.
  *
- * @throws InputError for data and sizes that do not fit; NonFiniteError, DeviceLostError or OutOfMemoryError when
+ * @throws InputError for options that there are not, and for data and sizes that do not fit; NonFiniteError, DeviceLostError or OutOfMemoryError when
  *   the run fails.
  */
 export async function train(
@@ -39,6 +56,10 @@ export async function train(
   dataset: Dataset,
   options: TrainNetworkOptions,
 ): Promise<RunResult> {
+  const unknown = Object.keys(options).find((name) => !Object.hasOwn(KNOWN, name));
+  if (unknown !== undefined) {
+    throw new InputError(`train: expected options among ${Object.keys(KNOWN).join(', ')}, found ${unknown}`);
+  }
   const {
     steps,
     learningRate = 1e-3,

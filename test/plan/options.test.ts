@@ -3,6 +3,7 @@ import { makeDataset } from '../../src/data/dataset.ts';
 import { Random } from '../../src/data/random.ts';
 import { ResidentDataset } from '../../src/data/resident-dataset.ts';
 import { InputError } from '../../src/errors.ts';
+import { type OpenOptions, openDevice } from '../../src/gpu/open.ts';
 import { Mlp } from '../../src/nn/mlp.ts';
 import { rules } from '../../src/train/rules.ts';
 import { run } from '../../src/train/run.ts';
@@ -48,11 +49,15 @@ describe('a program that asks for what cannot be is told in one sentence', () =>
     ],
     [{ updateProbability: 7 }, 'updateProbability: expected a number above 0 and up to 1, found 7'],
     [{ updateProbability: 0 }, 'updateProbability: expected a number above 0 and up to 1, found 0'],
+    [{ schedule: 'turbo' }, "schedule: expected one of layered, fused, wave, best, found 'turbo'"],
+    [{ waveStages: 2 }, 'waveStages: expected one of 1, 3, found 2'],
+    [{ optimizer: 'adamw' }, "optimizer: expected one of adam, sgd, momentum, found 'adamw'"],
+    [{ forms: 'tpu' }, "forms: expected one of gpu, cpu, found 'tpu'"],
     [{ lambda: 9 }, 'lambda: expected a number from 0 to 1, found 9'],
     [{ sgWarmup: 1.5 }, 'sgWarmup: expected a whole number of steps, found 1.5'],
   ] as const)('%o', (changed, message) => {
     const before = { ...device.gpu.alive };
-    const make = () => new Trainer(device.gpu, data, options(changed as Partial<TrainOptions>));
+    const make = () => new Trainer(device.gpu, data, options(changed as unknown as Partial<TrainOptions>));
     expect(make).toThrow(InputError);
     expect(make).toThrow(message);
     expect(device.gpu.alive).toEqual(before);
@@ -61,12 +66,28 @@ describe('a program that asks for what cannot be is told in one sentence', () =>
   it.each([
     [{ steps: 0 }, 'steps: expected a whole number of steps from 1 on, found 0'],
     [{ steps: 2.5 }, 'steps: expected a whole number of steps from 1 on, found 2.5'],
+    [
+      { steps: 2, batchsize: 10 },
+      /^train: expected options among steps, .*, batchSize, .*, found batchsize$/,
+    ],
+    [{ steps: 2, schedule: 'turbo' }, "schedule: expected one of layered, fused, wave, best, found 'turbo'"],
     [{ steps: 2, evalEvery: 0 }, 'evalEvery: expected a whole number of steps from 1 on, found 0'],
   ] as const)('%o', async (changed, message) => {
     const net = new Mlp(device.gpu, { inputs: 6, hidden: 5, layers: 3, classes: 3 }, 1);
-    const given: TrainNetworkOptions = { batchSize: 8, ...changed };
+    const given = { batchSize: 8, ...changed } as TrainNetworkOptions;
     await expect(train(rules.get('bp')!, net, dataset, given)).rejects.toThrow(message);
     net.destroy();
+  });
+
+  it.each([
+    ['zzz', "found 'zzz'"],
+    [null, 'found null'],
+    [{ adaptor: 'gpu' }, 'found an option adaptor'],
+    [{ adapter: 7 }, 'found adapter: 7'],
+  ] as const)('openDevice with %o', async (given, found) => {
+    await expect(openDevice(given as OpenOptions)).rejects.toThrow(
+      `openDevice: expected options such as { adapter: 'gpu', fast: true }, ${found}`,
+    );
   });
 
   it('a network of no size', () => {
