@@ -2,7 +2,6 @@ import { join } from 'node:path';
 import { type BenchOutcome, benchmark } from '../../bench/paper.ts';
 import { AXES, presets } from '../../bench/presets.ts';
 import type { Dataset } from '../data/dataset.ts';
-import { mnistDataset } from '../data/mnist.ts';
 import { InputError } from '../errors.ts';
 import { checkFolder } from '../files.ts';
 import { describe } from '../gpu/adapters.ts';
@@ -14,6 +13,7 @@ import { ratioSentences } from '../report/sentences.ts';
 import { resultTable } from '../report/table.ts';
 import type { ScheduleWish } from '../train/schedules/driver.ts';
 import { checkAxes, partialAxes } from './axes.ts';
+import { readData } from './data.ts';
 import { stopOnInterrupt } from './interrupt.ts';
 import type { RunOptions } from './options.ts';
 import { progressListener, scheduleNotes } from './progress.ts';
@@ -75,7 +75,7 @@ export async function bench(options: RunOptions): Promise<number> {
   const say = (line: string) => stream.write(`${line}\n`);
   const note = quiet ? () => {} : say;
 
-  const dataset = await mnistDataset(options.data);
+  const dataset = await readData(options.data);
   const config = configOf(options, dataset);
   const folder = options.out ?? folderFor(options.preset);
   await checkFolder('--out', folder);

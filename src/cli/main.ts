@@ -25,12 +25,30 @@ const oneLine = (text: string): string =>
     .replace(/^error: /, '')
     .replace(/\s*\n\s*/g, ' ')}\n`;
 
+/** Refuses arguments that a command has no use for. */
+function refuseSurplus(command: Command): void {
+  const { args, registeredArguments, commands, parent } = command;
+  const surplus = args.slice(registeredArguments.length);
+  if (surplus.length === 0 || registeredArguments.at(-1)?.variadic) return;
+  const names = commands.map((each) => each.name());
+  if (names.length > 0) {
+    const expected = `${names.slice(0, -1).join(', ')} or ${names.at(-1)}`;
+    throw new InputError(`unknown suite '${surplus[0]}': expected ${expected}`);
+  }
+  const path = parent?.parent ? `${parent.name()} ${command.name()}` : command.name();
+  const found = surplus.map((text) => `'${text}'`).join(' ');
+  throw new InputError(`${path}: expected options alone, found ${found}`);
+}
+
 async function main(): Promise<number> {
   let code = 0;
   const program = new Command('syngrad')
     .description('Backpropagation against synthetic gradients, by hand-written WebGPU kernels.')
     .version(provenance().version)
     .exitOverride()
+    // Those are told in words of this program's own, which name them.
+    .allowExcessArguments()
+    .hook('preAction', (_, command) => refuseSurplus(command))
     .configureOutput({ outputError: (text, write) => write(oneLine(text)) });
 
   const benchmark = addRunOptions(program.command('bench'))

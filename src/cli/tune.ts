@@ -1,3 +1,4 @@
+import { extname } from 'node:path';
 import Table from 'cli-table3';
 import type { Command } from 'commander';
 import { checkWritable } from '../../bench/suites/picture.ts';
@@ -30,6 +31,9 @@ const HIDDEN = 256;
 /** Shapes of which one is near to whatever is commonly trained, the paper's first; on a CPU driver few, since each takes long. */
 const SHAPES = { gpu: '4x256,4x64,4x1024,8x64,8x256,8x1024', cpu: '4x256,8x64' };
 
+/** What the sizes of a shape are, in order. */
+const SIZES = ['layers', 'batch', 'hidden'];
+
 const SECONDS = 300;
 
 /** The name of a schedule on the command line. */
@@ -45,7 +49,7 @@ export function shapes(text: string): TuneShape[] {
       );
     }
     const [layers, batch, hidden = HIDDEN] = sizes.map((size, i) =>
-      integer('--shapes', size, [2, 2, 1][i]!, [32, 55_000, 65_536][i]!),
+      integer(`--shapes ${part.trim()}, ${SIZES[i]}`, size, [2, 2, 1][i]!, [32, 55_000, 65_536][i]!),
     ) as [number, number, number?];
     return { layers, batch, hidden };
   });
@@ -86,6 +90,12 @@ function outcomeTable({ entries }: TuneOutcome): string {
   return table.toString();
 }
 
+/** Where the table was written, and how long it stays there. */
+export const writtenTo = (path: string, own = tablePath()): string =>
+  path === own && /[\\/]node_modules[\\/]/.test(path)
+    ? `written: ${path}, which the next install of syngrad replaces`
+    : `written: ${path}`;
+
 /**
  * `syngrad tune`: finds the constants that the fused kernels are fastest with on a device, and writes them into the
  * table that schedules are recorded by.
@@ -104,6 +114,11 @@ export async function runTune(options: TuneOptions): Promise<number> {
   const say = (line: string) => stream.write(`${line}\n`);
   if (!dryRun) {
     // Before anything is measured for it.
+    if (!/\.[jt]s$/.test(out)) {
+      throw new InputError(
+        `--out ${out}: expected a file that ends in .ts or .js, since tune writes a module, found ${extname(out) || 'no ending'}`,
+      );
+    }
     await readTable(out);
     await checkWritable('--out', out);
   }
@@ -116,7 +131,7 @@ export async function runTune(options: TuneOptions): Promise<number> {
     say(outcomeTable(outcome));
     if (json) process.stdout.write(`${JSON.stringify(outcome, null, 2)}\n`);
     if (dryRun) say('--dry-run: nothing was written');
-    else if (outcome.entries.length > 0) say(`written: ${out}`);
+    else if (outcome.entries.length > 0) say(writtenTo(out));
     for (const wrong of outcome.wrong) {
       process.stderr.write(
         `syngrad: these constants compute something else than they should on ${gpu.info.name}, and were left out: ${wrong}\n`,

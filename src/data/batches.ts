@@ -31,7 +31,9 @@ export class BatchOrder {
       throw new InputError(`batch size: expected a positive integer, found ${String(batchSize)}`);
     }
     if (batchSize > count) {
-      throw new InputError(`batch of ${batchSize} is larger than the data of ${count} training samples`);
+      throw new InputError(
+        `batch size (--batch): expected at most the ${count} training samples of the data, found ${batchSize}`,
+      );
     }
     this.batchSize = batchSize;
     this.#random = new Random(seed).fork('batches');

@@ -53,8 +53,8 @@ describe('bad input is refused in one line, and nothing is measured', () => {
       ['bench', 'overhead', '--out', '.'],
       /^--out \.: expected a record of suites of SwiftShader .*, found a folder$/,
     ],
-    [['bench', 'overhead', 'surplus'], /^too many arguments for 'overhead'/],
-    [['bench', 'overhaed'], /^too many arguments for 'bench'/],
+    [['bench', 'overhead', 'surplus'], /^bench overhead: expected options alone, found 'surplus'$/],
+    [['bench', 'overhaed'], /^unknown suite 'overhaed': expected overhead, kernels, step or peers$/],
   ] as const)('%j', async (args, message) => {
     const { code, stdout, stderr } = await cli.run(args, { cwd: temp.path });
     expect(stderr).toMatch(/^syngrad: [^\n]+\n$/);

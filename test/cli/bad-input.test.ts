@@ -39,7 +39,7 @@ describe('options', () => {
     [['--bogus'], /^unknown option '--bogus'$/],
     [['--step', '3'], /^unknown option '--step' \(Did you mean --steps\?\)$/],
     [['--steps'], /^option '--steps <n>' argument missing$/],
-    [['surplus'], /^too many arguments for 'bench'/],
+    [['surplus'], /^unknown suite 'surplus': expected overhead, kernels, step or peers$/],
     [
       ['--methods', 'bp,magic'],
       /^--methods: expected methods among bp, dni, cdni, .*, delayed-bp, found 'magic'$/,
@@ -63,6 +63,7 @@ describe('options', () => {
     [['train', '--method', 'magic'], /^--method: expected methods among bp, .*, found 'magic'$/],
     [['train', '--method', 'bp,cdni'], /^--method: expected one method, found 'bp,cdni'$/],
     [['train', '--methods', 'bp'], /^unknown option '--methods' \(Did you mean --method\?\)$/],
+    [['devices', 'all', 'x'], /^devices: expected options alone, found 'all' 'x'$/],
     [['devices', '--all'], /^unknown option '--all'$/],
   ] as const)('%j', async (args, message) => {
     await expectRefused(args, message);
@@ -103,7 +104,8 @@ describe('device', () => {
 
 describe('data', () => {
   it('refuses a batch that is larger than the data', async () => {
-    const message = /^batch of 287 is larger than the data of 286 training samples$/;
+    const message =
+      /^batch size \(--batch\): expected at most the 286 training samples of the data, found 287$/;
     await expectRefused(bench(...SMALL, '--batch', '287'), message);
   });
 
@@ -187,7 +189,10 @@ describe('data', () => {
   it('refuses a folder that is none', async () => {
     const refused = (data: string, message: RegExp) =>
       expectRefused(['bench', '--data', data, '--out', temp.join('new')], message);
-    await refused(temp.join('a-file'), /: expected a folder with the four IDX files, found a file$/);
+    await refused(
+      temp.join('a-file'),
+      /^--data .*: expected a folder with the four IDX files, found a file$/,
+    );
     await refused(temp.join('nowhere'), /: expected a folder with the four IDX files, found no such folder$/);
   });
 });

@@ -221,7 +221,10 @@ describe('refuses in one sentence, and writes nothing:', () => {
     [['--set', 'layers=3,x'], /^--set layers: expected a whole number from 2 to 32, found 'x'$/],
     [['--set', 'layers=3', '--layers', '4'], /^--layers: expected once, found it fixed and varied by --set$/],
     [['--seed', '3'], /^unknown option '--seed' \(Did you mean --seeds\?\)$/],
-    [['--set', 'batch=16,287'], /^batch of 287 is larger than the data of 286 training samples$/],
+    [
+      ['--set', 'batch=16,287'],
+      /--batch\): expected at most the 286 training samples of the data, found 287$/,
+    ],
     [['--out', ''], /^--out: expected some text, found none$/],
   ] as const)('%j', async (args, message) => {
     const out = temp.join('refused');

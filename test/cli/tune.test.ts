@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
 import { parseTable } from '../../bench/tune-table.ts';
-import { shapes, tunedSchedules } from '../../src/cli/tune.ts';
+import { shapes, tunedSchedules, writtenTo } from '../../src/cli/tune.ts';
 import { useCli, useFolder } from '../support/cli.ts';
 
 const cli = useCli();
@@ -43,7 +43,9 @@ it('with --dry-run writes nothing, and with --json prints what it found alone', 
 it.each([
   ['4', /^--shapes: expected layers x batch \(x hidden\) such as 4x256,8x64, found '4'$/],
   ['', /^--shapes: expected layers x batch/],
-  ['4x1', /^--shapes: expected a whole number from 2 to 55000, found '1'$/],
+  ['4x64x', /^--shapes 4x64x, hidden: expected a whole number from 1 to 65536, found ''$/],
+  ['4x8,x64', /^--shapes x64, layers: expected a whole number from 2 to 32, found ''$/],
+  ['4x1', /^--shapes 4x1, batch: expected a whole number from 2 to 55000, found '1'$/],
   ['4x8x16x2', /^--shapes: expected layers x batch/],
 ])('the shapes %j are refused', (text, message) => {
   expect(() => shapes(text)).toThrow(message);
@@ -55,13 +57,29 @@ it('schedules that have nothing to tune are refused', () => {
   );
 });
 
+it('says where an installed table will be overwritten', () => {
+  const own = '/home/me/node_modules/syngrad/dist/src/kernels/tiles-table.js';
+  expect(writtenTo(own, own)).toBe(`written: ${own}, which the next install of syngrad replaces`);
+  for (const other of ['/home/me/tiles.ts', '/home/me/node_modules/mine/tiles.js']) {
+    expect(writtenTo(other, own)).toBe(`written: ${other}`);
+  }
+  expect(writtenTo('/src/tiles-table.ts', '/src/tiles-table.ts')).toBe('written: /src/tiles-table.ts');
+});
+
 describe('bad input is refused in one line, and nothing is measured', () => {
   it.concurrent.each([
     [
-      ['tune', '--out', 'package.json'],
-      /^--out package\.json: expected a table that tune has written, found another file$/,
+      ['tune', '--out', 'src/cli/main.js'],
+      /^--out src\/cli\/main\.js: expected a table that tune has written, found another file$/,
     ],
+    [
+      ['tune', '--out', 'x.json'],
+      /^--out x\.json: expected a file that ends in \.ts or \.js, since tune writes a module, found \.json$/,
+    ],
+    [['tune', '--out', 'x'], /^--out x: expected a file that ends in .*, found no ending$/],
+    [['tune', 'fast', '--dry-run'], /^tune: expected options alone, found 'fast'$/],
     [['tune', '--out', 'no/such.ts'], /^--out no\/such\.ts: expected a file that can be written, .*ENOENT/],
+    [['bench', 'step', '--map', '/'], /^--map \/: expected a file that can be written, found a folder$/],
     [['bench', 'step', '--map', 'no/map.svg'], /^--map no\/map\.svg: expected a file that can be written/],
     [['bench', 'step', '--layers', '1'], /^--layers: expected whole numbers from 2 to 32 .*, found '1'$/],
   ] as const)('%j', async (args, message) => {

@@ -70,7 +70,7 @@ describe('refuses', () => {
   test('a batch larger than the data', async () => {
     await expectInputError(
       () => new BatchOrder(100, 256, 1),
-      'batch of 256 is larger than the data of 100 training samples',
+      'batch size (--batch): expected at most the 100 training samples of the data, found 256',
     );
   });
 

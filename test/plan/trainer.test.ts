@@ -72,7 +72,11 @@ describe('a trainer that cannot be made leaves nothing behind', () => {
 
   const refused: [string, () => TrainOptions, RegExp][] = [
     ['hidden layers too large for any buffer', () => options('bp', { hidden: 10 ** 6 }), /--hidden 1000000/],
-    ['a batch larger than the data', () => options('cdni', { batchSize: 41 }), /batch of 41 is larger/],
+    [
+      'a batch larger than the data',
+      () => options('cdni', { batchSize: 41 }),
+      /--batch\): expected at most the 40 training samples .*, found 41/,
+    ],
     ['no batch', () => options('cdni', { batchSize: 0 }), /batch size: expected a positive integer/],
     ['a seed out of range', () => options('cdni', { seed: -1 }), /seed: expected an integer/],
     [
