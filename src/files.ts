@@ -13,8 +13,9 @@ async function isFolder(path: string): Promise<boolean> {
   }
 }
 
-async function removeAll(folders: readonly string[]): Promise<void> {
-  // From the innermost. One that is not empty by now is somebody else's too.
+/** Removes folders that were made for nothing: what is in them stays. */
+export async function removeEmpty(folders: readonly string[]): Promise<void> {
+  // From the innermost. One that is not empty by now holds results, or somebody else's files.
   for (const path of folders.toReversed()) await rmdir(path).catch(() => {});
 }
 
@@ -40,7 +41,7 @@ export async function makeFolder(path: string, mode?: number): Promise<readonly 
       }
     }
   } catch (error) {
-    await removeAll(made);
+    await removeEmpty(made);
     throw error;
   }
   return made;
@@ -54,7 +55,7 @@ export async function makeFolder(path: string, mode?: number): Promise<readonly 
 export async function checkFolder(option: string, path: string): Promise<void> {
   try {
     // Of what is there, whoever writes there can say more.
-    if ((await stat(path).catch(() => undefined)) === undefined) await removeAll(await makeFolder(path));
+    if ((await stat(path).catch(() => undefined)) === undefined) await removeEmpty(await makeFolder(path));
   } catch (error) {
     throw new InputError(
       `${option} ${path}: expected a folder to write results to, but it cannot be written (${codeOf(error)})`,

@@ -3,7 +3,7 @@ import { open, readFile, rm, stat } from 'node:fs/promises';
 import { availableParallelism, loadavg } from 'node:os';
 import { dirname, join } from 'node:path';
 import { InputError } from '../../src/errors.ts';
-import { makeFolder } from '../../src/files.ts';
+import { makeFolder, removeEmpty } from '../../src/files.ts';
 import type { AdapterInfo } from '../../src/gpu/adapters.ts';
 import type { provenance } from '../provenance.ts';
 import { writeDurably } from '../sweep-folder.ts';
@@ -161,11 +161,13 @@ async function alone<T>(path: string, use: () => Promise<T>): Promise<T> {
  * Makes sure, before anything is measured for it, that a record can be written: its folder is there, and what the
  * file holds is a record of this device.
  *
+ * @returns removes again the folders that this has made, unless something has been written into them
  * @throws InputError when it is not so
  */
-export async function prepareRecord(path: string, device: AdapterInfo): Promise<void> {
+export async function prepareRecord(path: string, device: AdapterInfo): Promise<() => Promise<void>> {
+  let made: readonly string[];
   try {
-    await makeFolder(dirname(path));
+    made = await makeFolder(dirname(path));
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     throw new InputError(
@@ -173,6 +175,7 @@ export async function prepareRecord(path: string, device: AdapterInfo): Promise<
     );
   }
   await alone(path, () => readSuites(path, device));
+  return () => removeEmpty(made);
 }
 
 /** Whether a part was broken off, and would take the place of one that is whole. */

@@ -41,10 +41,11 @@ export async function runSuite(suite: Suite, options: SuiteOptions): Promise<num
       () => {},
       'the measurement',
     );
+  let removeUnused = async () => {};
   try {
     const { info } = gpu;
     const path = options.out ?? defaultPath(info);
-    await prepareRecord(path, info);
+    removeUnused = await prepareRecord(path, info);
     // As it is now: files may change while the suite runs.
     const made = { ...provenance(), host: hostLoad() };
     say(describe(info));
@@ -90,6 +91,7 @@ export async function runSuite(suite: Suite, options: SuiteOptions): Promise<num
     return failures.length > 0 ? 1 : 0;
   } finally {
     interrupt?.done();
+    await removeUnused();
     gpu.destroy();
   }
 }
