@@ -1,6 +1,7 @@
 import type { ResidentDataset } from '../src/data/resident-dataset.ts';
 import type { Gpu } from '../src/gpu/gpu.ts';
 import { ALL_EVENTS } from '../src/gpu/liveness.ts';
+import type { Tiles } from '../src/kernels/tiles.ts';
 import type { CheckRecord } from '../src/report/record.ts';
 import type { ScheduleName } from '../src/train/schedules/driver.ts';
 import { Trainer, type TrainOptions } from '../src/train/trainer.ts';
@@ -19,6 +20,9 @@ const MOST_RATE = 1e-3;
 
 /** Batches that a check may make do with, so that batch norm still has something to average over. */
 const BATCHES = [128, 64, 32];
+
+/** Of which fused kernels take what is usual: constants that say nothing. */
+const USUAL: Tiles = { layers: {} };
 
 /** A step recorded for its check, and the width that its predictors were narrowed to, if they were. */
 export interface Recorded {
@@ -51,6 +55,8 @@ function atCheckedSizes(gpu: Gpu, data: ResidentDataset, options: TrainOptions):
 
   const smaller = {
     ...options,
+    // Not those that the table has for the smaller sizes.
+    tiles: own.driver.tiles ?? USUAL,
     batchSize: Math.min(batchSize, SMALLER.batchSize),
     hidden: Math.min(hidden, SMALLER.hidden),
     layers: Math.min(layers, SMALLER.layers),

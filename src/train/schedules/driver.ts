@@ -2,6 +2,7 @@ import type { CheckReport } from '../../gpu/check.ts';
 import type { CommandEncoder } from '../../gpu/gpu.ts';
 import type { Events } from '../../gpu/liveness.ts';
 import type { Plan } from '../../gpu/plan.ts';
+import type { Tiles } from '../../kernels/tiles.ts';
 import type { StepInputs } from '../step-table.ts';
 
 /** How a step is divided into dispatches. */
@@ -40,6 +41,8 @@ export type Encode = (encoder: CommandEncoder, turns: readonly Events[]) => void
 export interface StepDriver {
   /** What one turn of the loop runs; of a wave, a tick in which each layer is at another batch. */
   readonly plan: Plan;
+  /** Constants that fused kernels were given or that their table has for these sizes, if either. */
+  readonly tiles?: Tiles | undefined;
   /** What is late, where something is. */
   readonly staleness?: Staleness | undefined;
   /** Steps of an upload, where the results depend on how steps are cut into uploads. */

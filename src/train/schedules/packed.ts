@@ -3,7 +3,7 @@ import { ALL_EVENTS, type Events } from '../../gpu/liveness.ts';
 import { Plan } from '../../gpu/plan.ts';
 import { ReadbackPool } from '../../gpu/readback.ts';
 import { ROLE, type Role } from '../../kernels/fused-jobs.ts';
-import { kindOf, tilesFor } from '../../kernels/tiles.ts';
+import { kindOf, type Tiles, tilesFor } from '../../kernels/tiles.ts';
 import { SyntheticGradient } from '../../nn/synthetic-gradient.ts';
 import { type FusedSizes, layoutOf } from '../../reference/fused/layout.ts';
 import type { Tensor } from '../../tensor.ts';
@@ -53,6 +53,7 @@ export class PackedDriver implements StepDriver {
   readonly plan: Plan;
   readonly events: readonly number[];
   readonly arena: Arena;
+  readonly tiles: Tiles | undefined;
   readonly #pool: ReadbackPool;
   readonly #schedule: PackedSchedule;
   readonly #timing: Timing;
@@ -67,6 +68,7 @@ export class PackedDriver implements StepDriver {
     const predictors = models.filter((m) => m instanceof SyntheticGradient);
     const tiles =
       parts.tiles ?? tilesFor(gpu.info, { schedule: schedule.name, layers, batch: batchSize, hidden: F });
+    this.tiles = tiles;
     const forms = formsFor(gpu, { B: batchSize, I, F, C, H }, schedule.usesTop, wanted, tiles);
     const sizes: FusedSizes = {
       B: batchSize,
