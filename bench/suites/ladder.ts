@@ -271,7 +271,8 @@ export async function climb(
         found.push(at);
         if ('gflops' in at) before.set(rung.name, 1e9 * at.gflops);
       }
-      note(`ladder: ${rungs.length} rungs at ${nameOf(shape)} checked and timed`);
+      const timed = found.filter((at) => at.shape === nameOf(shape) && 'gflops' in at).length;
+      note(`ladder: ${timed} of ${rungs.length} rungs at ${nameOf(shape)} checked and timed`);
     } finally {
       for (const tensor of Object.values(tensors)) gpu.release(tensor.buffer);
     }

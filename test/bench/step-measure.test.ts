@@ -72,7 +72,7 @@ it('checks, then measures each schedule by turns, and says where the wave pays',
 it('stops where it is told to, before a check or a cell', async () => {
   const { gpu } = device;
   const few = variants.slice(0, 1);
-  const after = async (asked: number) => {
+  const afterAsked = async (asked: number) => {
     let left = asked;
     const stopped = () => left-- <= 0;
     const context = { gpu, repeats: 5, quick: true, note: () => {}, stopped };
@@ -80,8 +80,8 @@ it('stops where it is told to, before a check or a cell', async () => {
     if (result.cells.length > 0) expect(stepTable(result)).toContain('peaks: ');
     return [result.checks.length, result.cells.length];
   };
-  expect(await after(0)).toEqual([0, 0]);
-  expect(await after(2)).toEqual([1, 1]);
+  expect(await afterAsked(0)).toEqual([0, 0]);
+  expect(await afterAsked(2)).toEqual([1, 1]);
 });
 
 it('leaves out what a schedule does not cover, and says why', async () => {

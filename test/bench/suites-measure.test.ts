@@ -4,6 +4,7 @@ import { measurePeaks, type Peaks } from '../../bench/peaks.ts';
 import { makeContents, paramsFromShape } from '../../bench/profile-inputs.ts';
 import { contentsOf, shapeOf } from '../../bench/suites/kernel-shapes.ts';
 import { type KernelAt, measureKernel, measureKernels } from '../../bench/suites/kernels.ts';
+import { measureFused } from '../../bench/suites/kernels-fused.ts';
 import { kernelsTable } from '../../bench/suites/kernels-table.ts';
 import { climb, RUNGS } from '../../bench/suites/ladder.ts';
 import { tooLong } from '../../bench/suites/measured.ts';
@@ -23,6 +24,7 @@ import { matmulNT } from '../../src/kernels/matmul.ts';
 import { matmulNaive } from '../../src/kernels/matmul-ladder.ts';
 import { stepAdvance } from '../../src/kernels/metrics.ts';
 import { tick } from '../../src/kernels/overhead.ts';
+import { tinySet } from '../support/cli.ts';
 import { useDevice } from '../support/device.ts';
 
 const device = useDevice();
@@ -265,6 +267,27 @@ describe('the ladder', () => {
     });
     const patient = await climb({ ...options, patient: true }, shapes, [rung]);
     expect(patient.map((at) => 'leftOut' in at)).toEqual([false, false]);
+  });
+
+  it('stops before the next rung or kernel when told to', async () => {
+    const afterAsked = (times: number) => () => times-- <= 0;
+    const options = { gpu: device.gpu, peaks: PEAKS, repeats: 5, least: 1e-4, note };
+    const shapes = [{ M: 12, K: 8, N: 20 }];
+    // Asked before the product, and before each rung.
+    const found = await climb({ ...options, stopped: afterAsked(3) }, shapes);
+    expect(found.map(({ rung }) => rung)).toEqual(RUNGS.slice(0, 2).map(({ name }) => name));
+    const context = { gpu: device.gpu, repeats: 5, quick: true, note };
+    const measured = await measureKernels({ ...context, stopped: afterAsked(1) }, PEAKS, [
+      stepAdvance,
+      biasAdd,
+    ]);
+    expect(measured.map(({ kernel }) => kernel)).toEqual([stepAdvance.file]);
+    expect(await measureFused({ ...context, stopped: afterAsked(0) }, PEAKS, { dataset: tinySet() })).toEqual(
+      [],
+    );
+    expect(device.gpu.alive.buffers).toBe(0);
+    // A table of nothing but these.
+    expect(kernelsTable({ peaks: PEAKS, kernels: measured, fused: [], ladder: [] })).toContain('peaks: ');
   });
 
   it('does not time a rung that computes something else', async () => {
