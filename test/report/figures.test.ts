@@ -18,7 +18,14 @@ const panel = (part: Partial<Panel> = {}): Panel => ({
 });
 
 const drawn = (panels: readonly Panel[]): Figure =>
-  figure({ id: 'f', title: 'A "title" & more', description: 'What it shows', panels, columns: 2 });
+  figure({
+    id: 'f',
+    title: 'A "title" & more',
+    description: 'What it shows',
+    note: 'Computed on a slide rule.',
+    panels,
+    columns: 2,
+  });
 
 describe('a figure', () => {
   const made = drawn([panel(), panel({ range: 'bar', title: 'Another' })]);
@@ -67,12 +74,48 @@ describe('a figure', () => {
     expect(count(band, /<path d="M-3.19[^"]*" transform/g)).toBe(9 + 1);
   });
 
+  it.each([
+    [10, 10],
+    [16, 16],
+    [17, 9],
+  ])('of %i points marks %i', (points, markers) => {
+    const [line] = panel().lines;
+    const { inline } = drawn([panel({ lines: [{ ...line!, points: line!.points.slice(0, points) }] })]);
+    expect(inline.match(/<circle /g)).toHaveLength(markers + 1);
+  });
+
+  it('has its title, and on what it was computed, in its file alone', () => {
+    expect(texts(made.file)).toEqual([
+      'A "title" & more',
+      'Computed on a slide rule.',
+      ...texts(made.inline),
+    ]);
+    const [, above, height] = /viewBox="0 (-\d+) \d+ (\d+)"/.exec(made.file)!;
+    const [, inPage] = /viewBox="0 0 \d+ (\d+)"/.exec(made.inline)!;
+    expect(Number(height) + Number(above)).toBe(Number(inPage));
+  });
+
+  it('breaks a long title into lines', () => {
+    const long = 'A title of many words '.repeat(9).trim();
+    const { file } = figure({
+      id: 'f',
+      title: long,
+      description: '',
+      note: 'n',
+      panels: [panel()],
+      columns: 1,
+    });
+    const lines = texts(file).filter((text) => /title|words/.test(text));
+    expect(lines.length).toBeGreaterThan(1);
+    expect(lines.join(' ')).toBe(long);
+  });
+
   it('takes its colours from the page, but brings its own in a file', () => {
     expect(made.inline).toContain('var(--line1)');
     expect(made.inline).toContain('currentColor');
     expect(made.file).not.toMatch(/var\(|currentColor/);
     expect(made.file).toContain(COLORS[1]!.light);
-    expect(made.file).toContain('fill="#ffffff"/>');
+    expect(made.file).toMatch(/<rect fill="#ffffff" [^>]*>/);
   });
 
   it('is the same for the same data', () => {

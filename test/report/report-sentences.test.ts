@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { againstBackprop, confoundSentence } from '../../src/report/page/compare.ts';
+import { againstBackprop } from '../../src/report/page/compare.ts';
+import { confoundSection, confoundSentence } from '../../src/report/page/confound.ts';
 import type { Group } from '../../src/report/page/groups.ts';
-import { confoundSection } from '../../src/report/page/results.ts';
 import { namer } from '../../src/report/page/section.ts';
 import { group, grouped, made, name } from './report-records.ts';
 
@@ -31,7 +31,7 @@ describe('a method against backprop', () => {
   it('faster by skipped updates: the gain is called that', () => {
     const text = compare(group('no-bp', [1e-3, 1.01e-3], { updates: 1 }), bp([2e-3, 2.01e-3]));
     expect(text).toContain('It updates 1 layer a step, backprop 4: gained by skipped updates');
-    expect(text).toContain('a layer update of it takes 2 times as long as one of backprop');
+    expect(text).toContain('a layer update of it takes 2.00 times as long as one of backprop');
     expect(text).not.toContain('from unlocking');
   });
 
@@ -69,7 +69,7 @@ describe('a method against backprop', () => {
 
   it('faster on average, but within the spread of the seeds: no gain', () => {
     const text = compare(group('cdni', [0.5e-3, 1.1e-3]), bp([1e-3, 1.4e-3]));
-    expect(text).toContain("is 1.5 times as fast as one of backprop (within the seeds' spread)");
+    expect(text).toContain("is 1.50 times as fast as one of backprop (within the seeds' spread)");
     expect(text).toContain('no gain from unlocking here');
   });
 
@@ -120,12 +120,12 @@ describe('unlocking and skipping apart', () => {
 
   it('a rule that loses and gains by skipping: all of the gain is from skipped updates', () => {
     const text = sentence(2, 0.25);
-    expect(text).toContain('cDNI at p = 0.2 does 2 times the steps a second of backprop at p = 1.');
-    expect(text).toContain("This factor is 0.5 × 4: 0.5 is the rule's own (both at p = 1: a loss)");
+    expect(text).toContain('cDNI at p = 0.2 does 2.00 times the steps a second of backprop at p = 1.');
+    expect(text).toContain("This factor is 0.500 × 4.00: 0.500 is the rule's own (both at p = 1: a loss)");
     expect(text).toContain('all of the gain is from skipped updates, and none from unlocking');
-    expect(text).toContain('Skipping alike, backprop does 2 times its steps.');
+    expect(text).toContain('Skipping alike, backprop does 2.00 times its steps.');
     // Half the time for a fifth of the updates.
-    expect(text).toContain('takes 2.5 times as long as one of backprop at p = 1.');
+    expect(text).toContain('takes 2.50 times as long as one of backprop at p = 1.');
   });
 
   it('a rule that gains by itself: both have a part', () => {

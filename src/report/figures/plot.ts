@@ -1,5 +1,6 @@
 import * as Plot from '@observablehq/plot';
 import { parseHTML } from 'linkedom';
+import { captionOf } from './caption.ts';
 import { COLORS, type LineStyle } from './style.ts';
 
 /** Plots are made of elements, and Node has none of its own. */
@@ -68,15 +69,19 @@ export interface Figure {
   readonly file: string;
 }
 
-/** Markers that a line carries at most; more would hide it. */
-const MOST_MARKERS = 9;
+/** Points of a line that all carry a marker; of more, so few that none looks forgotten. */
+const ALL_MARKERS = 16;
+const FEW_MARKERS = 9;
 
-/** The points that carry a marker: evenly spaced, and each line's elsewhere, so that lines that coincide show both. */
+/**
+ * The points that carry a marker: all, or some evenly spaced, and each line's elsewhere, so that lines that coincide
+ * show both.
+ */
 function marked(points: readonly LinePoint[], i: number, of: number): readonly LinePoint[] {
-  if (points.length <= MOST_MARKERS) return points;
-  const every = points.length / MOST_MARKERS;
+  if (points.length <= ALL_MARKERS) return points;
+  const every = points.length / FEW_MARKERS;
   return Array.from(
-    { length: MOST_MARKERS },
+    { length: FEW_MARKERS },
     (_, k) => points[Math.min(points.length - 1, Math.floor((k + (i + 0.5) / of) * every))]!,
   );
 }
@@ -201,13 +206,23 @@ export interface FigureSpec {
   readonly title: string;
   /** What it shows, for those who cannot see it. */
   readonly description: string;
+  /** On what it was computed: what stands beside it in the page, and has to be said where it stands alone. */
+  readonly note: string;
   readonly panels: readonly Panel[];
   readonly columns: number;
   readonly panelHeight?: number;
 }
 
 /** Draws small multiples under one legend. */
-export function figure({ id, title, description, panels, columns, panelHeight = 236 }: FigureSpec): Figure {
+export function figure({
+  id,
+  title,
+  description,
+  note,
+  panels,
+  columns,
+  panelHeight = 236,
+}: FigureSpec): Figure {
   const width = Math.min(560, (WIDTH - GAP * (columns - 1)) / columns);
   const lines = [...new Map(panels.flatMap((p) => p.lines).map((line) => [line.name, line])).values()];
   const legend = legendSvg(lines);
@@ -223,39 +238,51 @@ export function figure({ id, title, description, panels, columns, panelHeight = 
     drawn.setAttribute('y', String(y + TITLE_HEIGHT));
     return [element('text', heading, panel.title), drawn];
   });
-  return assemble({ id, title, description }, height, [legend.svg, ...parts]);
+  return assemble({ id, title, description, note }, height, [legend.svg, ...parts]);
 }
 
-/** A figure of drawn parts, {@link WIDTH} wide. */
+/** A figure of drawn parts, {@link WIDTH} wide. With a note, its file has that and the title above them. */
 export function assemble(
-  { id, title, description }: Pick<FigureSpec, 'id' | 'title' | 'description'>,
+  { id, title, description, note }: Pick<FigureSpec, 'id' | 'title' | 'description'> & { note?: string },
   height: number,
   parts: readonly SvgElement[],
 ): Figure {
-  const svg = element('svg', {
-    xmlns: SVG,
-    viewBox: `0 0 ${WIDTH} ${height}`,
-    width: WIDTH,
-    height,
-    role: 'img',
-    'aria-labelledby': `${id}-title ${id}-desc`,
-    'font-family': FONT,
-    fill: 'currentColor',
+  const drawn = (above: number, before: readonly SvgElement[]): string => {
+    const svg = element('svg', {
+      xmlns: SVG,
+      viewBox: `0 ${-above} ${WIDTH} ${height + above}`,
+      width: WIDTH,
+      height: height + above,
+      role: 'img',
+      'aria-labelledby': `${id}-title ${id}-desc`,
+      'font-family': FONT,
+      fill: 'currentColor',
+    });
+    svg.append(element('title', { id: `${id}-title` }, title));
+    svg.append(element('desc', { id: `${id}-desc` }, description));
+    for (const part of [...before, ...parts]) svg.append(part);
+    // Digits that only floating point has put there make the page twice as long.
+    return svg.outerHTML.replace(/(\d\.\d{3})\d{3,}/g, '$1');
+  };
+  const { lines, height: above } =
+    note === undefined ? { lines: [], height: 0 } : captionOf({ title, note }, WIDTH, TEXT_SIZE);
+  const background = element('rect', {
+    ...{ y: -above, width: WIDTH, height: height + above },
+    fill: PAPER,
   });
-  svg.append(element('title', { id: `${id}-title` }, title));
-  svg.append(element('desc', { id: `${id}-desc` }, description));
-  for (const part of parts) svg.append(part);
-  // Digits that only floating point has put there make the page twice as long.
-  const inline = svg.outerHTML.replace(/(\d\.\d{3})\d{3,}/g, '$1');
-  return { id, title, inline, file: standalone(inline, height) };
+  const caption = lines.map(({ text, size, weight, y }) =>
+    element('text', { x: 2, y, 'font-size': size, 'font-weight': weight }, text),
+  );
+  // In this order, as an element can be in one tree only.
+  const inline = drawn(0, []);
+  return { id, title, inline, file: standalone(drawn(above, [background, ...caption])) };
 }
 
 /** Colours that stand for themselves, since a file may be opened by a program that knows no style sheets. */
-function standalone(inline: string, height: number): string {
-  const solid = inline
+function standalone(svg: string): string {
+  const solid = svg
     .replace(/var\(--line(\d+)\)/g, (_, i: string) => COLORS[Number(i)]!.light)
     .replaceAll(PAPER, '#ffffff')
-    .replaceAll('currentColor', '#1a1a1a')
-    .replace(/(<\/desc>)/, `$1<rect width="${WIDTH}" height="${height}" fill="#ffffff"/>`);
+    .replaceAll('currentColor', '#1a1a1a');
   return `<?xml version="1.0" encoding="UTF-8"?>\n${solid}\n`;
 }

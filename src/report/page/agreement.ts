@@ -2,9 +2,19 @@ import type { LayerDiagnosis } from '../../train/diagnose.ts';
 import { type Axis, figure, type Line, type Panel } from '../figures/plot.ts';
 import { styleAt, stylesOf } from '../figures/style.ts';
 import { count } from '../numbers.ts';
-import { type Group, labels, splitBy } from './groups.ts';
-import { type Block, caveats, experiments, headline, type namer, type Section } from './section.ts';
+import { type Group, splitBy } from './groups.ts';
+import {
+  type Block,
+  caveats,
+  experiments,
+  fileName,
+  headline,
+  madeOn,
+  type namer,
+  type Section,
+} from './section.ts';
 import { type Summary, summarize } from './statistics.ts';
+import { labels, lateSentences } from './words.ts';
 
 type Namer = ReturnType<typeof namer>;
 
@@ -96,7 +106,7 @@ function byLayer(id: string, title: string, set: readonly Group[]) {
     return { title: measure.title, x, y: yAxis(measure, lines), lines, range: 'bar' };
   });
   const description = `Cosine, sign agreement and relative error of synthetic against true gradients, and dead units, by hidden layer, for ${names.join('; ')}.`;
-  return figure({ id, title, description, panels, columns: 2 });
+  return figure({ id, title, description, panels, columns: 2, note: madeOn(set) });
 }
 
 function overSteps(id: string, title: string, set: readonly Group[]) {
@@ -118,7 +128,7 @@ function overSteps(id: string, title: string, set: readonly Group[]) {
   const x: Axis = { label: 'training steps', domain: [0, set[0]!.steps], ticks: 5 };
   const panels = drawn.map((lines, i): Panel => ({ title: names[i]!, x, y, lines, range: 'band' }));
   const description = `Cosine between synthetic and true gradient over training steps, a line for each hidden layer, for ${names.join('; ')}.`;
-  return figure({ id, title, description, panels, columns: 2 });
+  return figure({ id, title, description, panels, columns: 2, note: madeOn(set) });
 }
 
 function sentencesOf(set: readonly Group[]): string[] {
@@ -147,18 +157,19 @@ export function agreementSection(groups: readonly Group[], name: Namer): Section
     splitBy(set, (g) => [g.layers, g.p]).flatMap((part): Block[] => {
       const { steps, layers, p } = part[0]!;
       const of = `${headline(part, groups)}, ${layers} layers${p === 1 ? '' : `, p = ${p}`}`;
-      const id = `figure-agreement-${steps}-steps-${layers}-layers`;
+      const stem = `figure-agreement-${steps}-steps-${layers}-layers${p === 1 ? '' : `-p-${p}`}`;
+      const id = (end: string) => name(fileName(stem, part, groups, end));
       const notes = caveats(part, { times: false });
       const figures: Block[] = [
         {
-          figure: byLayer(name(`${id}-by-layer`), `Gradient agreement by layer at the end: ${of}`, part),
-          sentences: [...sentencesOf(part), ...notes],
+          figure: byLayer(id('by-layer'), `Gradient agreement by layer at the end: ${of}`, part),
+          sentences: [...sentencesOf(part), ...lateSentences(part), ...notes],
         },
       ];
       const several = part.filter((g) => stepsOf(g).length > 1);
       if (several.length > 0) {
         const title = `Gradient agreement over steps: ${of}`;
-        figures.push({ figure: overSteps(name(`${id}-over-steps`), title, several), sentences: [] });
+        figures.push({ figure: overSteps(id('over-steps'), title, several), sentences: [] });
       }
       return figures;
     }),

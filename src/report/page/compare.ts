@@ -9,6 +9,7 @@ import {
 import { percent, significant } from '../numbers.ts';
 import type { Group } from './groups.ts';
 import { type Summary, standing } from './statistics.ts';
+import { latePhrase } from './words.ts';
 
 /** Whether a group's layers are unlocked: with a share of the true gradient mixed in, they wait for it after all. */
 export const isUnlocked = (g: Group): boolean => isUnlockedRule(g.method, Number(g.variant.lambda ?? 0));
@@ -28,7 +29,10 @@ export function spreadNote(a: Group, b: Group, of: (g: Group) => Summary): strin
   }
 }
 
-/** A number in a sentence: three digits, and no zeros behind them. */
+/** How many times as much something is: with three digits, as on the console. */
+const times = (ratio: number): string => `${significant(ratio)} times`;
+
+/** A count that may be a mean, in a sentence: three digits, and no zeros behind them. */
 export const plain = (value: number): string => {
   const text = significant(value);
   return /^\d*\.\d*$/.test(text) ? String(Number(text)) : text;
@@ -37,7 +41,7 @@ export const plain = (value: number): string => {
 /** How long `a` takes beside `b`, in words, from the ratio of the times. */
 export function slowness(ratio: number): string {
   if (Math.abs(ratio - 1) < EQUAL) return 'takes as long as';
-  return ratio > 1 ? `takes ${plain(ratio)} times as long as` : `is ${plain(1 / ratio)} times as fast as`;
+  return ratio > 1 ? `takes ${times(ratio)} as long as` : `is ${times(1 / ratio)} as fast as`;
 }
 
 /** A mean time of `a` over that of `b`. */
@@ -62,10 +66,21 @@ export function accuracySentence(
   const values = `${percent(one.mean)} against ${percent(other.mean)}`;
   const size = Math.abs(points) < 0.005 ? 'the same' : `${Math.abs(points).toFixed(2)} points`;
   const side = size === 'the same' ? '' : points < 0 ? ' lower' : ' higher';
-  return `Its ${what} is ${size}${side} ${side ? 'than' : 'as'} that of ${b.title} (${values}; ${spreadNote(a, b, of)}).`;
+  const late = latePhrase(a);
+  return `Its ${what} is ${size}${side} ${side ? 'than' : 'as'} that of ${b.title} (${values}; ${spreadNote(a, b, of)})${late ? `; ${late}` : ''}.`;
 }
 
-const layersOf = (value: number): string => `${plain(value)} ${plain(value) === '1' ? 'layer' : 'layers'}`;
+/** So many layers, in words. */
+export const layersOf = (value: number): string =>
+  `${plain(value)} ${plain(value) === '1' ? 'layer' : 'layers'}`;
+
+/**
+ * Whether the schedule alone may be what makes a group faster than backprop. Of fused backprop beside a wave it is not:
+ * that is what each can do best with the same kernels.
+ */
+export const mayBeSchedule = (other: Group, bp: Group): boolean =>
+  other.variant.schedule !== bp.variant.schedule &&
+  !(bp.variant.schedule === 'fused' && other.variant.schedule!.startsWith('wave'));
 
 /** Where a difference in the time of a step comes from, as far as the counts tell. */
 function reason(other: Group, bp: Group): string {
@@ -86,19 +101,25 @@ function reason(other: Group, bp: Group): string {
     }
     if (!updatesAll(other) || !updatesAll(bp))
       return `Both skip updates (${plain(mine)} and ${plain(its)} layers a step are updated), so the gain is not from skipping more.`;
+    if (mayBeSchedule(other, bp))
+      return `The schedules are not the same (${other.variant.schedule} and ${bp.variant.schedule}): the gain may be from that, not from unlocking.`;
     if (!isUnlocked(other))
       return 'Every layer is updated in every step by both, and this rule unlocks no layer here: the gain is neither from unlocking nor from skipped updates.';
     if (computesLess(work))
-      return `Every layer is updated in every step by both, but with ${plain(work)} times the multiply-adds: the gain may be from less work, not from unlocking.`;
-    return `Every layer is updated in every step by both, with ${plain(work)} times the multiply-adds: the gain is from unlocking.`;
+      return `Every layer is updated in every step by both, but with ${times(work)} the multiply-adds: the gain may be from less work, not from unlocking.`;
+    return `Every layer is updated in every step by both, with ${times(work)} the multiply-adds: the gain is from unlocking.`;
   }
   const skipped = skipping
     ? `although it updates ${layersOf(mine)} a step and ${name} ${plain(its)}`
     : updatesAll(other) && updatesAll(bp)
       ? 'with every layer updated in every step by both'
       : `with ${plain(mine)} and ${plain(its)} layers updated a step`;
-  const gain = isUnlocked(other) ? 'no gain from unlocking here' : 'no gain here';
-  return `That is with ${plain(work)} times the multiply-adds, ${skipped}: ${gain}.`;
+  const gain = `no gain${isUnlocked(other) ? ' from unlocking' : ''} here${
+    mayBeSchedule(other, bp)
+      ? `, with unlike schedules (${other.variant.schedule} and ${bp.variant.schedule})`
+      : ''
+  }`;
+  return `That is with ${times(work)} the multiply-adds, ${skipped}: ${gain}.`;
 }
 
 /** What a method's time and accuracy are beside those of backprop in the same experiment, and why. */
@@ -111,45 +132,4 @@ export function againstBackprop(other: Group, bp: Group, names: (g: Group) => st
     accuracySentence(other, bp, 'test accuracy', (g) => g.testAccuracy),
   ];
   return parts.filter((part) => part !== undefined).join(' ');
-}
-
-/**
- * Takes the step from backprop to a rule with skipped updates apart: what the rule itself costs or gains with every
- * layer updated, and what skipping does, to the rule and to backprop.
- */
-export function confoundSentence(bp: Group, bpSkipping: Group, sg: Group, sgSkipping: Group): string {
-  const p = `p = ${sgSkipping.p}`;
-  const whole = timeRatio(sgSkipping, bp);
-  const rule = timeRatio(sg, bp);
-  const skipped = timeRatio(sgSkipping, sg);
-  const backprop = timeRatio(bpSkipping, bp);
-  const each = timeRatio(sgSkipping, bp, (g) => g.secondsPerLayerUpdate);
-  const factor = (ratio: number) => plain(1 / ratio);
-  const own = differs(sg, bp);
-  const clean = isUnlocked(sg) && updatesAll(sg) && updatesAll(bp);
-  const verdict = !own
-    ? 'no difference to speak of'
-    : rule > 1
-      ? 'a loss'
-      : clean
-        ? 'a gain with nothing skipped, from unlocking'
-        : 'a gain';
-  const conclusion = !differs(sgSkipping, bp)
-    ? "Even with skipped updates there is no difference beyond the seeds' spread."
-    : whole >= 1
-      ? 'Even with skipped updates there is no gain.'
-      : own && rule < 1
-        ? "So a part of the gain is the rule's own and a part is from skipped updates."
-        : 'So all of the gain is from skipped updates, and none from unlocking.';
-  const idle =
-    sgSkipping.idleShare.n > 0 && sgSkipping.idleShare.mean > 0
-      ? ` In ${percent(sgSkipping.idleShare.mean)} of the steps at ${p} nothing is updated at all.`
-      : '';
-  return (
-    `${sg.title} at ${p} does ${factor(whole)} times the steps a second of ${bp.title} at p = ${bp.p}. ` +
-    `This factor is ${factor(rule)} × ${factor(skipped)}: ${factor(rule)} is the rule's own (both at p = ${sg.p}: ${verdict}), ` +
-    `${factor(skipped)} comes from skipped updates (p = ${sgSkipping.p} against p = ${sg.p}). ${conclusion} ` +
-    `Skipping alike, ${bp.title} does ${factor(backprop)} times its steps. ` +
-    `A layer update of ${sg.title} at ${p} ${slowness(each)} one of ${bp.title} at p = ${bp.p}.${idle}`
-  );
 }

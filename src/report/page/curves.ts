@@ -3,11 +3,21 @@ import { type Axis, figure, type Line, type Panel } from '../figures/plot.ts';
 import { stylesOf } from '../figures/style.ts';
 import { count, percent } from '../numbers.ts';
 import { accuracySentence } from './compare.ts';
-import { type Group, labels, splitBy } from './groups.ts';
-import { type Block, caveats, experiments, headline, type namer, type Section } from './section.ts';
+import { type Group, splitBy } from './groups.ts';
+import {
+  type Block,
+  caveats,
+  experiments,
+  fileName,
+  headline,
+  madeOn,
+  type namer,
+  type Section,
+} from './section.ts';
 import { meanCurve, summarize } from './statistics.ts';
 import { timeUnit } from './tables.ts';
 import { logTicks, niceBelow } from './ticks.ts';
+import { labels, lateSentences } from './words.ts';
 
 /** What is drawn of a point, as on the axis. */
 const VALUES = {
@@ -80,7 +90,7 @@ function curveFigure(id: string, title: string, set: readonly Group[], over: 'st
   const description =
     `Accuracy in percent and cross-entropy in nats, on training batches and on validation data, ` +
     `over ${over === 'steps' ? 'training steps' : `training time in ${unit}`}, for ${names.join('; ')}.`;
-  return figure({ id, title, description, panels, columns: 2 });
+  return figure({ id, title, description, panels, columns: 2, note: madeOn(set) });
 }
 
 /** Who ends where, from the validation curves' last points. */
@@ -129,15 +139,11 @@ export function curvesSection(groups: readonly Group[], name: ReturnType<typeof 
     parts.forEach((part, i) => {
       const { layers, p } = part[0]!;
       const of = `${headline(part, groups)}, ${layers} layers${parts.length > 1 ? `, p = ${p}` : ''}`;
-      const id = `figure-curves-${part[0]!.steps}-steps-${layers}-layers-p-${p}`;
+      const stem = `figure-curves-${part[0]!.steps}-steps-${layers}-layers-p-${p}`;
+      const id = (over: string) => name(fileName(stem, part, groups, over));
       const shared = i === 0 ? {} : { folded: `Curves: ${of}` };
-      const steps = curveFigure(name(`${id}-over-steps`), `Learning curves over steps: ${of}`, part, 'steps');
-      const time = curveFigure(
-        name(`${id}-over-seconds`),
-        `Learning curves over time: ${of}`,
-        part,
-        'seconds',
-      );
+      const steps = curveFigure(id('over-steps'), `Learning curves over steps: ${of}`, part, 'steps');
+      const time = curveFigure(id('over-seconds'), `Learning curves over time: ${of}`, part, 'seconds');
       blocks.push({
         figure: steps,
         sentences: [...overSteps(part), ...caveats(part, { times: false })],
@@ -145,7 +151,7 @@ export function curvesSection(groups: readonly Group[], name: ReturnType<typeof 
       });
       blocks.push({
         figure: time,
-        sentences: [...overSeconds(part), ...caveats(part, { times: true })],
+        sentences: [...overSeconds(part), ...lateSentences(part), ...caveats(part, { times: true })],
         ...shared,
       });
     });

@@ -1,8 +1,18 @@
 import { type Axis, figure, type Line } from '../figures/plot.ts';
 import { stylesOf } from '../figures/style.ts';
-import { type Group, labels, splitBy } from './groups.ts';
-import { type Block, caveats, experiments, headline, type namer, type Section } from './section.ts';
+import { type Group, ruleOf, splitBy } from './groups.ts';
+import {
+  type Block,
+  caveats,
+  experiments,
+  fileName,
+  headline,
+  madeOn,
+  type namer,
+  type Section,
+} from './section.ts';
 import { type Summary, standing, summarize } from './statistics.ts';
+import { labels, lateSentences } from './words.ts';
 
 /** What test error is drawn over. */
 interface Abscissa {
@@ -43,8 +53,23 @@ const errorOf = (g: Group): Summary => summarize(g.runs.map((r) => 100 * (1 - r.
 
 const shown = (s: Summary): string => `${s.mean.toFixed(2)} %`;
 
-/** Groups that are one line: all but what is drawn over is the same. */
-const linesOf = (set: readonly Group[]): Group[][] => splitBy(set, (g) => [g.method, g.variant]);
+/**
+ * Groups that are one line: all but what is drawn over is the same. Schedules that have the same late, or nothing,
+ * learn the same: runs of them are one line, unless there are several at one place.
+ */
+const linesOf = (set: readonly Group[], { of }: Abscissa): Group[][] =>
+  splitBy(set, (g) => [ruleOf(g), g.late]).flatMap((line) =>
+    new Set(line.map(of)).size === line.length ? [line] : splitBy(line, (g) => g.variant.schedule),
+  );
+
+/** What lines are called: of a line over several schedules, with all of them. */
+const namesOf = (lines: readonly Group[][]): string[] =>
+  labels(
+    lines.map((line) => {
+      const schedules = [...new Set(line.map((g) => g.variant.schedule!))].sort();
+      return { ...line[0]!, variant: { ...line[0]!.variant, schedule: schedules.join(' and ') } };
+    }),
+  );
 
 /** The order of the methods at one place, from the largest error; ~ where seeds overlap, ? where their spread is unknown. */
 function order(at: readonly Group[], names: ReadonlyMap<Group, string>): string {
@@ -62,8 +87,8 @@ function order(at: readonly Group[], names: ReadonlyMap<Group, string>): string 
 }
 
 function sentencesOf(set: readonly Group[], over: Abscissa, values: readonly number[]): string[] {
-  const lines = linesOf(set);
-  const lineNames = labels(lines.map((line) => line[0]!));
+  const lines = linesOf(set, over);
+  const lineNames = namesOf(lines);
   const names = new Map(lines.flatMap((line, i) => line.map((g) => [g, lineNames[i]!] as const)));
   const changes = lines.flatMap((line, i) => {
     const sorted = [...line].sort((a, b) => over.of(a) - over.of(b));
@@ -98,11 +123,11 @@ function blocksOf(groups: readonly Group[], over: Abscissa, id: string, title: s
   return experiments(groups).flatMap((experiment) =>
     splitBy(experiment, over.rest).flatMap((alike): Block[] => {
       // One point is no line.
-      const lines = linesOf(alike).filter((line) => new Set(line.map(over.of)).size > 1);
+      const lines = linesOf(alike, over).filter((line) => new Set(line.map(over.of)).size > 1);
       const all = lines.flat();
       if (all.length === 0) return [];
       const values = [...new Set(all.map(over.of))].sort((a, b) => a - b);
-      const names = labels(lines.map((line) => line[0]!));
+      const names = namesOf(lines);
       const styles = stylesOf(lines.map((line) => line[0]!.method));
       const drawn = lines.map(
         (line, i): Line => ({
@@ -120,9 +145,10 @@ function blocksOf(groups: readonly Group[], over: Abscissa, id: string, title: s
       const constant = over === DEPTH ? `p = ${all[0]!.p}` : `${all[0]!.layers} layers`;
       const heading = `${title}: ${headline(all, groups)}, ${constant}`;
       const made = figure({
-        id: name(`${id}-${all[0]!.steps}-steps`),
+        id: name(fileName(`${id}-${all[0]!.steps}-steps`, all, groups)),
         title: heading,
         description: `Test error in percent at ${values.map(over.words).join(', ')}, for ${names.join('; ')}.`,
+        note: madeOn(all),
         columns: 1,
         panelHeight: 300,
         panels: [
@@ -136,7 +162,14 @@ function blocksOf(groups: readonly Group[], over: Abscissa, id: string, title: s
         ],
       });
       return [
-        { figure: made, sentences: [...sentencesOf(all, over, values), ...caveats(all, { times: false })] },
+        {
+          figure: made,
+          sentences: [
+            ...sentencesOf(all, over, values),
+            ...lateSentences(all),
+            ...caveats(all, { times: false }),
+          ],
+        },
       ];
     }),
   );

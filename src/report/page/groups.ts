@@ -1,6 +1,6 @@
 import { rules } from '../../train/rules.ts';
 import type { BenchConfig, BenchRecord, RunRecord } from '../record.ts';
-import { titleOf } from '../table.ts';
+import { lateness, titleOf } from '../table.ts';
 import { type Summary, secondsTo, summarize } from './statistics.ts';
 
 /** A run, with the record that it stands in. */
@@ -27,8 +27,10 @@ export interface Group {
   readonly kind: 'gpu' | 'cpu';
   /** What all methods can share: batch, network, learning rate, data, ...; steps, layers and p are not in it. */
   readonly common: Options;
-  /** What only some methods have: predictors, lambda, the schedule of dispatches. */
+  /** What only some methods have: predictors, lambda; and the schedule of dispatches that was run. */
   readonly variant: Options;
+  /** What comes later than in the serial order, in steps; 'nothing' where nothing does. */
+  readonly late: string;
   readonly runs: readonly SourceRun[];
   readonly seeds: readonly number[];
   readonly commits: readonly string[];
@@ -58,6 +60,9 @@ const ASIDE = new Set([
   'seed',
   'evalEvery',
   'diagnose',
+  // What was asked for; a method that has no such schedule ran another, and its run says which.
+  'schedule',
+  'waveStages',
 ]);
 
 /** What is meant where a record says nothing: records of older versions do not have every field. */
@@ -78,10 +83,20 @@ function heeds(method: string, name: string, { sgHidden = null }: BenchConfig): 
   return name === 'sgLr' || name === 'sgWarmup' ? rule.modelsOf !== undefined : rule.heeds.synthetic;
 }
 
+/** What a value comes to: drops of the learning rate that lie behind the last step never happen. */
+function meaning(name: string, value: unknown, { steps }: BenchConfig): unknown {
+  if (name !== 'lrDrops') return value;
+  const drops = (value as readonly number[]).filter((step) => step < steps);
+  return drops.length > 0 ? drops : undefined;
+}
+
 const asText = (value: unknown): string => (typeof value === 'string' ? value : JSON.stringify(value));
 
 function optionsOf(method: string, config: BenchConfig, keep: (name: string) => boolean): Options {
-  const found = Object.entries(config as object).filter(
+  const all = Object.entries(config as object).map(
+    ([name, value]) => [name, meaning(name, value, config)] as const,
+  );
+  const found = all.filter(
     ([name, value]) =>
       !ASIDE.has(name) &&
       keep(name) &&
@@ -106,19 +121,12 @@ const methodRank = (method: string): number => {
   return at < 0 ? rules.size : at;
 };
 
-/** Options in which some things differ: a name for each. */
-export function differing(all: readonly Options[]): string[] {
-  const names = new Set(all.flatMap((options) => Object.keys(options)));
-  return [...names].filter((name) => new Set(all.map((options) => options[name])).size > 1);
-}
-
 const group = (runs: readonly SourceRun[]): Group => {
   const { run, record } = runs[0]!;
   const over = (value: (run: RunRecord) => number | undefined): Summary =>
     summarize(
       runs.map((r) => value(r.run)).filter((v): v is number => v !== undefined && Number.isFinite(v)),
     );
-  const schedule: Options = run.schedule === 'layered' ? {} : { schedule: run.schedule };
   return {
     method: run.method,
     title: titleOf(run.method),
@@ -129,7 +137,8 @@ const group = (runs: readonly SourceRun[]): Group => {
     deviceName: record.device.name,
     kind: record.device.kind,
     common: optionsOf(run.method, record.config, (name) => !isVariant(name)),
-    variant: { ...optionsOf(run.method, record.config, isVariant), ...schedule },
+    variant: { ...optionsOf(run.method, record.config, isVariant), schedule: run.schedule },
+    late: lateness(run),
     runs,
     seeds: runs.map((r) => r.run.seed),
     commits: [...new Set(runs.map((r) => r.record.commit ?? 'no commit'))],
@@ -221,9 +230,15 @@ export function splitBy<T>(all: readonly T[], key: (one: T) => unknown): T[][] {
   return [...bins.values()];
 }
 
+/** What makes a method's variant, but for how its steps are divided into dispatches. */
+export function ruleOf({ method, variant }: Group): string {
+  const { schedule: _, ...rest } = variant;
+  return JSON.stringify([method, rest]);
+}
+
 /**
  * The group of a method among some, in the same experiment as `like` but for what `change` says. Of several, the one
- * whose steps are divided into dispatches as `like`'s are.
+ * whose steps are divided into dispatches as `like`'s are; where there is none, one of another schedule.
  */
 export function sibling(
   groups: readonly Group[],
@@ -239,38 +254,7 @@ export function sibling(
       g.layers === (change.layers ?? like.layers) &&
       g.p === (change.p ?? like.p) &&
       JSON.stringify(g.common) === JSON.stringify(like.common) &&
-      (g.method !== like.method || JSON.stringify(g.variant) === JSON.stringify(like.variant)),
+      (g.method !== like.method || ruleOf(g) === ruleOf(like)),
   );
   return found.find((g) => g.variant.schedule === like.variant.schedule) ?? found[0];
-}
-
-/** Names for the groups of one table or figure: the method, and what else tells them apart. */
-export function labels(groups: readonly Group[], beside: readonly string[] = []): string[] {
-  const all = groups.map((g) => ({
-    ...g.common,
-    ...g.variant,
-    layers: String(g.layers),
-    p: String(g.p),
-    device: g.device,
-    steps: String(g.steps),
-  }));
-  const names = differing(all).filter((name) => !beside.includes(name));
-  const many = (g: Group) => groups.filter((other) => other.method === g.method).length > 1;
-  return groups.map((g, i) => {
-    if (!many(g)) return g.title;
-    const parts = names.flatMap((name) => {
-      const value = (all[i] as Options)[name];
-      return value === undefined ? [] : [optionText(name, value)];
-    });
-    return [g.title, ...parts].join(', ');
-  });
-}
-
-/** An option as it is read: '5 layers', 'p = 0.2', 'sg hidden 1'. */
-export function optionText(name: string, value: string): string {
-  if (name === 'data') return `data ${/"name":"([^"]*)"/.exec(value)?.[1] ?? value}`;
-  if (name === 'layers') return `${value} layers`;
-  if (name === 'p') return `p = ${value}`;
-  if (name === 'device' || name === 'schedule') return value;
-  return `${name.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`)} ${value.replace(/["{}]/g, '')}`;
 }

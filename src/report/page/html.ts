@@ -39,6 +39,8 @@ th.name,td.name{text-align:left}
 tbody th{text-align:left;font-weight:600;white-space:nowrap}
 td small{display:block;color:var(--soft);font-size:.8rem;white-space:nowrap}
 td.number{white-space:nowrap}
+table.wide{font-size:.78rem}
+.wide th,.wide td{padding:.3rem .3rem}
 tbody tr+tr{border-top:1px solid var(--rule)}
 .sentences{margin:.3rem 0 1.6rem;padding-left:1.1rem;font-size:.95rem}
 details{margin:.6rem 0}
@@ -60,6 +62,9 @@ const list = (sentences: readonly string[], name: string): string =>
     ? ''
     : `<ul class="${name}">\n${sentences.map((s) => `<li>${prose(s)}</li>`).join('\n')}\n</ul>\n`;
 
+/** Columns from which on a table is set closer, so that it needs no scrolling on a usual screen, nor is cut in print. */
+const WIDE = 11;
+
 function tableHtml({ title, head, rows, names }: Table): string {
   const isName = (column: number) => column < names;
   // Numbers stay on one line; texts may take several.
@@ -73,7 +78,7 @@ function tableHtml({ title, head, rows, names }: Table): string {
   const left = (column: number) =>
     isName(column) || rows.some((row) => row[column] && !isNumber(row[column].text));
   return (
-    `<div class="scroll"><table>\n<caption>${escapeHtml(title)}</caption>\n<thead><tr>` +
+    `<div class="scroll"><table${head.length >= WIDE ? ' class="wide"' : ''}>\n<caption>${escapeHtml(title)}</caption>\n<thead><tr>` +
     head.map((h, i) => `<th scope="col"${left(i) ? ' class="name"' : ''}>${escapeHtml(h)}</th>`).join('') +
     `</tr></thead>\n<tbody>\n${rows.map((row) => `<tr>${row.map(cell).join('')}</tr>`).join('\n')}\n</tbody>\n</table></div>\n`
   );

@@ -1,12 +1,13 @@
 import { count } from '../numbers.ts';
 import { agreementSection } from './agreement.ts';
+import { confoundSection } from './confound.ts';
 import { curvesSection } from './curves.ts';
 import { depthSection, probabilitySection } from './errors.ts';
 import { groupRuns } from './groups.ts';
 import { pageHtml } from './html.ts';
 import { provenanceSection, warnings } from './provenance.ts';
 import type { Reading } from './read.ts';
-import { confoundSection, resultsSection, summary } from './results.ts';
+import { resultsSection, summary } from './results.ts';
 import { namer } from './section.ts';
 
 /** A report: its files by name, `report.html` first. */

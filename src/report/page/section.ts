@@ -1,7 +1,8 @@
 import type { Figure } from '../figures/plot.ts';
 import { count } from '../numbers.ts';
-import { differing, type Group, optionText, splitBy } from './groups.ts';
+import { type Group, splitBy } from './groups.ts';
 import type { Table } from './tables.ts';
+import { differing, optionText, rate } from './words.ts';
 
 /** A table or a figure, and below it what follows from the same numbers. */
 export interface Block {
@@ -30,7 +31,7 @@ const PAPER_STEPS = [50_000, 100_000, 500_000];
 const PAPER: readonly (readonly [string, string, string])[] = [
   ['batch', '256', 'batch'],
   ['hidden', '256', 'hidden units'],
-  ['lr', '0.00003', 'learning rate'],
+  ['lr', '3e-5', 'learning rate'],
   ['optimizer', 'adam', 'optimizer'],
 ];
 
@@ -43,7 +44,7 @@ export function unlikePaper(groups: readonly Group[]): string[] {
     for (const [name, paper, words] of PAPER) {
       const value = common[name];
       if (value !== undefined && value !== paper && Number(value) !== Number(paper))
-        found.add(`${words} ${value} instead of ${paper === '0.00003' ? '3e-5' : paper}`);
+        found.add(`${words} ${name === 'lr' ? rate(Number(value)) : value} instead of ${paper}`);
     }
     const data = /"name":"([^"]*)"/.exec(common.data ?? '')?.[1];
     if (data !== undefined && data !== 'MNIST') found.add(`${data} instead of MNIST`);
@@ -75,19 +76,54 @@ export const shortCommit = (commit: string): string => commit.replace(/^([0-9a-f
 export const experiments = (groups: readonly Group[]): Group[][] =>
   splitBy(groups, (g) => [g.device, g.kind, g.steps, g.common]);
 
-/** What tells one experiment from the others: its steps, and the device and the options that are not all the same. */
-export function headline(groups: readonly Group[], all: readonly Group[]): string {
-  const { steps, device, deviceName, common } = groups[0]!;
-  const devices = new Map(all.map((g) => [g.device, g.deviceName]));
-  const alone = [...devices.values()].filter((name) => name === deviceName).length === 1;
-  const options = differing(all.map((g) => g.common)).flatMap((name) =>
+/** The options that are not the same in all experiments of as many steps, in phrases. */
+function traits({ steps, common }: Group, all: readonly Group[]): string[] {
+  const beside = all.filter((g) => g.steps === steps);
+  return differing(beside.map((g) => g.common)).flatMap((name) =>
     common[name] === undefined ? [] : [optionText(name, common[name])],
   );
-  return [
-    `${count(steps)} steps`,
-    ...options,
-    ...(devices.size > 1 ? [`on ${alone ? deviceName : device}`] : []),
-  ].join(', ');
+}
+
+/** A device by the shortest name that no other has; undefined where there is one only. */
+function deviceName(
+  { device }: Group,
+  all: readonly Group[],
+  short: (g: Group) => string,
+): string | undefined {
+  const names = new Map(all.map((g) => [g.device, short(g)]));
+  if (names.size < 2) return undefined;
+  const own = names.get(device)!;
+  return [...names.values()].filter((name) => name === own).length === 1 ? own : device;
+}
+
+/** What tells one experiment from the others: its steps, and the device and the options that are not all the same. */
+export function headline(groups: readonly Group[], all: readonly Group[]): string {
+  const device = deviceName(groups[0]!, all, (g) => g.deviceName);
+  const { steps } = groups[0]!;
+  return [`${count(steps)} steps`, ...traits(groups[0]!, all), ...(device ? [`on ${device}`] : [])].join(
+    ', ',
+  );
+}
+
+/**
+ * A name for the file of a table or figure that tells what is in it: the schedules, unless all runs are layered, and
+ * what tells its experiment from others of as many steps.
+ */
+export function fileName(stem: string, groups: readonly Group[], all: readonly Group[], end = ''): string {
+  const beside = all.filter((g) => g.steps === groups[0]!.steps);
+  // What stands in brackets is of the compiler, and makes names long.
+  const device = deviceName(groups[0]!, beside, (g) => g.deviceName.replace(/ ?\(.*/, ''));
+  const schedules = [...new Set(groups.map((g) => g.variant.schedule!))].sort();
+  const told = schedules.join() === 'layered' ? [] : schedules;
+  return [stem, ...traits(groups[0]!, all), device, ...told, end].filter((part) => part).join(' ');
+}
+
+/** On what some groups of one device were computed: for a figure that stands alone. */
+export function madeOn(groups: readonly Group[]): string {
+  const { device, kind } = groups[0]!;
+  return kind === 'gpu'
+    ? `Computed on ${device}.`
+    : `Computed on ${device}: a CPU driver, whose times say nothing about GPUs.`;
 }
 
 /** A text that is good for a file name and an anchor. */

@@ -1,6 +1,7 @@
-import { count, significant } from '../numbers.ts';
-import { differing, type Group, type Options } from './groups.ts';
+import { count, percent, significant } from '../numbers.ts';
+import type { Group, Options } from './groups.ts';
 import { GOAL, type Summary } from './statistics.ts';
+import { differing, optionName, optionValue } from './words.ts';
 
 /** What stands in a place of a table: a text, and a smaller one below it. */
 export interface Cell {
@@ -31,13 +32,8 @@ export function toCsv(rows: readonly (readonly (string | number | null)[])[]): s
 }
 
 /** Mean over seeds in a unit, with the standard deviation, and the range below it. */
-function spreadCell(s: Summary, unit: string, size: number, decimals: number): Cell {
+function spreadCell(s: Summary, unit: string, show: (value: number) => string): Cell {
   if (s.n === 0) return { text: '-' };
-  const show = (value: number) =>
-    (value / size).toLocaleString('en-US', {
-      minimumFractionDigits: decimals,
-      maximumFractionDigits: decimals,
-    });
   if (s.n === 1) return { text: `${show(s.mean)} ${unit}` };
   return {
     text: `${show(s.mean)} ± ${show(s.sd)} ${unit}`,
@@ -45,12 +41,15 @@ function spreadCell(s: Summary, unit: string, size: number, decimals: number): C
   };
 }
 
-const accuracy = (s: Summary): Cell => spreadCell(s, '%', 0.01, 2);
+/** Rounded as sentences have it, so that one number is never shown as two. */
+const accuracy = (s: Summary): Cell => spreadCell(s, '%', (share) => percent(share).replace(' %', ''));
 
 /** Times in a unit, with three digits of the mean. */
 function timeCell(s: Summary, { name, size }: TimeUnit): Cell {
   const digits = s.mean > 0 ? Math.floor(Math.log10(s.mean / size)) : 0;
-  return spreadCell(s, name, size, Math.min(6, Math.max(0, 2 - digits)));
+  const decimals = Math.min(6, Math.max(0, 2 - digits));
+  const format = { minimumFractionDigits: decimals, maximumFractionDigits: decimals };
+  return spreadCell(s, name, (seconds) => (seconds / size).toLocaleString('en-US', format));
 }
 
 /** The unit for a column of times: that which suits the least of them. */
@@ -134,9 +133,10 @@ const MEASURES = {
   },
 } as const satisfies Record<string, Measure>;
 
-const shown = (value: string): string => value.replace(/["{}[\]]/g, '').replaceAll(',', ', ');
-
-/** A table with a row for each group; options in which the groups differ have columns of their own. */
+/**
+ * A table with a row for each group; options in which the groups differ have columns of their own, and so has what
+ * comes late, where anything does.
+ */
 export function groupTable(
   id: string,
   title: string,
@@ -145,22 +145,23 @@ export function groupTable(
   always: readonly string[] = [],
 ): Table {
   const options = groups.map(
-    (g): Options => ({ layers: String(g.layers), p: String(g.p), ...g.common, ...g.variant }),
+    (g): Options => ({ layers: String(g.layers), p: String(g.p), ...g.common, ...g.variant, late: g.late }),
   );
-  const varying = differing(options);
-  const names = [...new Set([...always, ...varying])];
+  const late = groups.some((g) => g.late !== 'nothing') ? ['late'] : [];
+  const names = [...new Set([...always, ...differing(options), ...late])];
   const measures: Measure[] = columns.map((column) => MEASURES[column]);
   const summaries = measures.map((m) => groups.map(m.of));
-  const head = (name: string) =>
-    name === 'p' ? 'p' : name.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
   return {
     id,
     title,
     names: 1 + names.length,
-    head: ['method', ...names.map(head), 'seeds', ...measures.map((m) => m.head)],
+    head: ['method', ...names.map(optionName), 'seeds', ...measures.map((m) => m.head)],
     rows: groups.map((g, i) => [
       { text: g.title },
-      ...names.map((name) => ({ text: shown(options[i]![name] ?? '-') })),
+      ...names.map((name) => {
+        const value = options[i]![name];
+        return { text: value === undefined ? '-' : optionValue(name, value) };
+      }),
       { text: count(g.seeds.length) },
       ...measures.map((m, k) => m.cell(m.of(g), g, summaries[k]!)),
     ]),
