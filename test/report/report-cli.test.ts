@@ -26,12 +26,15 @@ it('reads benchmarks, sweeps and folders of both, and tells of what it cannot us
   await put('all/named.json', made({ method: 'cdni', seed: 3 }));
   await put('new/record.json', { ...made({ method: 'bp' }), schemaVersion: 2 });
 
+  await put('new/stopped/record.json', { ...made({ method: 'bp' }), runs: [], interrupted: true });
+
   const { code, stdout, stderr } = await report('all', 'new');
   expect(code).toBe(0);
   expect(stdout).toMatch(/^written: all\/report\/report\.html, and \d+ figures and tables beside it\n$/);
   expect(stderr.trim().split('\n')).toEqual([
     'syngrad: all/deep/sweep/cells/cdni-seed=2.json: skipped: it is not JSON, or only a part of it.',
     'syngrad: new/record.json: skipped: it was written by a newer syngrad (schemaVersion 2; this one reads up to 1).',
+    'syngrad: new/stopped/record.json: skipped: it holds no runs.',
   ]);
   const page = await readFile(temp.join('all/report/report.html'), 'utf8');
   expect(page).toContain('from 4 finished runs');
@@ -61,18 +64,27 @@ it('writes to --out', async () => {
 it('refuses what it cannot use in one sentence', async () => {
   await put('empty/notes.txt', 'no record');
   await put('bad/record.json', '');
+  await put('none/record.json', { ...made({ method: 'bp' }), runs: [] });
   await put('good/record.json', made({ method: 'bp' }));
   await put('file', '');
   const refused = await Promise.all(
-    [['empty'], ['bad'], ['nowhere'], ['file'], ['good', '--out', 'file'], ['good', '--out', ''], []].map(
-      (args) => report(...args),
-    ),
+    [
+      ['empty'],
+      ['bad'],
+      ['none'],
+      ['nowhere'],
+      ['file'],
+      ['good', '--out', 'file'],
+      ['good', '--out', ''],
+      [],
+    ].map((args) => report(...args)),
   );
   expect(refused.map(({ code }) => code)).toEqual(refused.map(() => 1));
   expect(refused.map(({ stdout }) => stdout).join('')).toBe('');
   expect(refused.map(({ stderr }) => stderr)).toEqual([
     'syngrad: report: expected records (record.json or cells/*.json) in empty, found none\n',
     'syngrad: report: expected records (record.json or cells/*.json) in bad, found 1 that cannot be used (bad/record.json: skipped: it is empty.)\n',
+    'syngrad: report: expected records (record.json or cells/*.json) in none, found 1 that cannot be used (none/record.json: skipped: it holds no runs.)\n',
     'syngrad: report: expected a folder with records at nowhere, found nothing\n',
     'syngrad: report: expected a folder with records at file, found a file\n',
     'syngrad: --out file: expected a folder to write the report to, but it is not a folder\n',

@@ -168,7 +168,11 @@ async function readRecord({ path, named }: Candidate): Promise<BenchRecord | str
     return text.trim() === '' ? 'it is empty' : 'it is not JSON, or only a part of it';
   }
   if (!named && !looksLikeRecord(value)) return undefined;
-  return problemOf(value) ?? (value as BenchRecord);
+  const problem = problemOf(value);
+  if (problem) return problem;
+  const record = value as BenchRecord;
+  // As a benchmark leaves it that was stopped before its first run.
+  return record.runs.length === 0 ? 'it holds no runs' : record;
 }
 
 /**
