@@ -3,7 +3,6 @@ import type { Gpu } from '../src/gpu/gpu.ts';
 import { ALL_EVENTS } from '../src/gpu/liveness.ts';
 import type { Tiles } from '../src/kernels/tiles.ts';
 import type { CheckRecord } from '../src/report/record.ts';
-import type { ScheduleName } from '../src/train/schedules/driver.ts';
 import { Trainer, type TrainOptions } from '../src/train/trainer.ts';
 
 /** Multiply-adds of a step above which its float64 twins would take too long: about a second each 300 million. */
@@ -33,14 +32,19 @@ export interface Recorded {
 const macsOf = ({ plan }: Trainer): number => plan.workOf(ALL_EVENTS).macs;
 
 /**
- * The schedule that a run has: not always the one that was asked for.
+ * The schedule that a run has, and why, where it is not the one that was asked for.
  *
  * @throws InputError for what this device or these data do not allow
  */
-export function scheduleFor(gpu: Gpu, data: ResidentDataset, options: TrainOptions): ScheduleName {
+export function choiceFor(
+  gpu: Gpu,
+  data: ResidentDataset,
+  options: TrainOptions,
+): Pick<Trainer, 'schedule' | 'because'> {
   const trainer = new Trainer(gpu, data, options);
   trainer.destroy();
-  return trainer.schedule;
+  const { schedule, because } = trainer;
+  return { schedule, because };
 }
 
 /**
@@ -88,7 +92,7 @@ export function recordChecked(gpu: Gpu, data: ResidentDataset, options: TrainOpt
   return atCheckedSizes(gpu, data, {
     ...options,
     // Chosen by the run's own options: with those below the choice might be another, and so would the kernels.
-    schedule: scheduleFor(gpu, data, options),
+    schedule: choiceFor(gpu, data, options).schedule,
     learningRate: Math.min(learningRate, MOST_RATE),
     sgLearningRate: Math.min(sgLearningRate, MOST_RATE),
     updateProbability: 1,

@@ -3,17 +3,29 @@ import { ResidentDataset } from '../src/data/resident-dataset.ts';
 import type { Gpu } from '../src/gpu/gpu.ts';
 import { type BenchRecord, type CheckRecord, SCHEMA_VERSION } from '../src/report/record.ts';
 import { rules } from '../src/train/rules.ts';
-import type { ScheduleName } from '../src/train/schedules/driver.ts';
-import { NonFiniteError, type TrainOptions } from '../src/train/trainer.ts';
-import { checkMethod, scheduleFor } from './checks.ts';
+import { NonFiniteError, type Trainer, type TrainOptions } from '../src/train/trainer.ts';
+import { checkMethod, choiceFor } from './checks.ts';
 import { type BenchListener, CheckFailedError, optionsOf, runOne } from './paper.ts';
 import { provenance } from './provenance.ts';
 import type { SweepCell } from './sweep-grid.ts';
+
+/** Cells of one method that cannot have the schedule that was asked for. */
+export interface OtherSchedule {
+  readonly method: string;
+  /** What they have instead, and why. */
+  readonly schedule: string;
+  readonly because: string;
+  /** How many of the method's cells these are. */
+  readonly cells: number;
+  readonly of: number;
+}
 
 /** What a sweep does with its cells, and whom it tells. */
 export interface SweepListener extends Pick<BenchListener, 'onProgress'> {
   /** All cells suit the data and the device; checks and runs come next. */
   onStart?(): Promise<void> | void;
+  /** Told after the start, once for each method and reason. */
+  onFallback?(other: OtherSchedule): void;
   onCheck?(check: CheckRecord): void;
   onCellStart?(cell: SweepCell): void;
   /** Keeps the record of a cell that has ended; `seconds` is all it took, its check included. */
@@ -31,16 +43,34 @@ function shapeKey(cell: SweepCell): string {
   return JSON.stringify([rule.name, shape]);
 }
 
+/** What a cell is run by, and why, where it is not what was asked for. */
+type Choice = Pick<Trainer, 'schedule' | 'because'>;
+
+/** Which cells have not the schedule that was asked for. */
+function otherSchedules(all: readonly SweepCell[], choiceOf: (cell: SweepCell) => Choice): OtherSchedule[] {
+  const found = new Map<string, OtherSchedule>();
+  for (const cell of all) {
+    const { method } = cell;
+    const { schedule, because } = choiceOf(cell);
+    if (because === undefined) continue;
+    const key = JSON.stringify([method, schedule, because]);
+    const cells = (found.get(key)?.cells ?? 0) + 1;
+    const of = all.filter((each) => each.method === method).length;
+    found.set(key, { method, schedule, because, cells, of });
+  }
+  return [...found.values()];
+}
+
 /** Tells the schedules of cells. What one is chosen by is asked once, as that records a step at full size. */
-function scheduler(gpu: Gpu, data: ResidentDataset): (cell: SweepCell) => ScheduleName {
-  const known = new Map<string, ScheduleName>();
+function scheduler(gpu: Gpu, data: ResidentDataset): (cell: SweepCell) => Choice {
+  const known = new Map<string, Choice>();
   return (cell) => {
     const options = trainOptions(cell);
     const { updateProbability, sgWarmup } = options;
     const key = JSON.stringify([shapeKey(cell), updateProbability, sgWarmup]);
-    const schedule = known.get(key) ?? scheduleFor(gpu, data, options);
-    known.set(key, schedule);
-    return schedule;
+    const choice = known.get(key) ?? choiceFor(gpu, data, options);
+    known.set(key, choice);
+    return choice;
   };
 }
 
@@ -66,7 +96,8 @@ export async function runSweep(
 ): Promise<void> {
   const made = provenance();
   const data = new ResidentDataset(gpu, dataset);
-  const scheduleOf = scheduler(gpu, data);
+  const choiceOf = scheduler(gpu, data);
+  const scheduleOf = (cell: SweepCell) => choiceOf(cell).schedule;
   const checks = new Map<string, CheckRecord>();
   const check = async (cell: SweepCell): Promise<CheckRecord> => {
     const [shape, schedule] = [shapeKey(cell), scheduleOf(cell)];
@@ -89,6 +120,7 @@ export async function runSweep(
     for (const cell of left) scheduleOf(cell);
     await gpu.idle();
     await listener.onStart?.();
+    for (const other of otherSchedules(all, choiceOf)) listener.onFallback?.(other);
     for (const cell of left) {
       if (signal?.aborted) return;
       const began = performance.now();

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { experiments } from '../../bench/experiments.ts';
-import { runSweep } from '../../bench/sweep.ts';
+import { type OtherSchedule, runSweep } from '../../bench/sweep.ts';
 import { SweepFolder } from '../../bench/sweep-folder.ts';
 import { CostEstimate } from '../../bench/sweep-grid.ts';
 import { mnistDataset } from '../data/mnist.ts';
@@ -11,6 +11,7 @@ import type { Gpu } from '../gpu/gpu.ts';
 import { openDevice } from '../gpu/open.ts';
 import { duration, percent } from '../report/numbers.ts';
 import type { BenchRecord } from '../report/record.ts';
+import { titleOf } from '../report/table.ts';
 import { stopOnInterrupt } from './interrupt.ts';
 import { methods, methodsHelp } from './options.ts';
 import {
@@ -40,6 +41,12 @@ function outcomeOf({ runs: [run] }: BenchRecord, seconds: number): string {
 
 const deviceOf = ({ device: { name, driver, backend } }: Pick<BenchRecord, 'device'>): string =>
   [name, driver, backend].filter((part) => part !== '').join(', ');
+
+/** That cells have another schedule than was asked for, and why. */
+function scheduleNote({ method, schedule, because, cells, of }: OtherSchedule): string {
+  const where = cells < of ? ` in ${cells} of its ${of} cells` : '';
+  return `${titleOf(method)} runs ${schedule}${where}: ${because}`;
+}
 
 /** A warning where cells were run on other devices than the rest will be. */
 function otherDevices(records: Iterable<BenchRecord>, gpu: Gpu): string | undefined {
@@ -99,6 +106,8 @@ export async function sweep(request: SweepRequest): Promise<number> {
             if (done.size > 0) say(`${done.size} of ${cells.length} cells are done already`);
             if (others) warn(others);
           },
+          // Also under --quiet: what is compared is not what was asked for.
+          onFallback: (other) => warn(scheduleNote(other)),
           onCellStart: ({ id }) => status(`${done.size + 1} of ${cells.length} ${id}`),
           onProgress: (_, { step, steps }) =>
             status(`${done.size + 1} of ${cells.length}: step ${step} of ${steps}`),

@@ -64,6 +64,26 @@ it('checks each schedule that cells of a shape have', async () => {
   expect(layered).toBeGreaterThan(3);
 });
 
+it('tells which cells have not the schedule that was asked for, and checks the kernels of each schedule', async () => {
+  const set = setting('update-probability=1,0.5');
+  const cells = cellsOf({ batch: 16, set, schedule: 'wave', seeds: [1, 2] });
+  const { kept, heard, listener } = recorder({
+    onFallback: ({ method, schedule, because, cells: some, of }) =>
+      void heard.push(`${method} ${schedule} ${some}/${of}: ${because}`),
+  });
+  await runSweep(gpu, data, cells, cells, listener);
+  const skipping = 'of the fused kernels: they update every layer in every step';
+  expect(heard.slice(0, 4)).toEqual([
+    'start',
+    'bp fused 2/4: bp has no wave: its layers wait for each other',
+    `bp layered 2/4: ${skipping}`,
+    `cdni layered 2/4: ${skipping}`,
+  ]);
+  expect(heard.filter((text) => text.startsWith('check'))).toHaveLength(4);
+  const dispatches = (p: number) => kept.get(`cdni-update-probability=${p}-seed=1`)!.checks[0]!.dispatches;
+  expect(dispatches(1)).toBeLessThan(dispatches(0.5));
+});
+
 it('gives cells the check of the first of their kind, wherever the sweep goes on', async () => {
   const cells = cellsOf({ batch: 16, methods: ['bp'], seeds: [1, 2] });
   const [whole, later] = [recorder(), recorder()];

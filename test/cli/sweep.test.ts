@@ -84,6 +84,28 @@ it('runs a grid, keeps a record of each cell, and runs none of them again', asyn
   expect(await recordsIn(out)).toEqual(records);
 });
 
+it('says once for each method what runs in place of the schedule that was asked for, also under --quiet', async () => {
+  const out = temp.join('fallen');
+  const args = [...TINY, '--methods', 'bp,dgl', '--schedule', 'wave', '--seeds', '2', '--quiet'];
+  expect(await cli.run(sweep(out, ...args))).toMatchObject({
+    code: 0,
+    stdout: '',
+    stderr:
+      'backprop runs fused: bp has no wave: its layers wait for each other\n' +
+      'local classifiers runs layered: dgl has no fused kernels\n',
+  });
+  const mixed = [...TINY, '--methods', 'cdni', '--schedule', 'fused', '--set', 'update-probability=1,0.5'];
+  const { stderr } = await cli.run(sweep(temp.join('fallen-partly'), ...mixed));
+  expect(stderr).toBe(
+    'cDNI runs layered in 1 of its 2 cells: of the fused kernels: they update every layer in every step\n',
+  );
+});
+
+it('says in --help that cells are layered unless told otherwise', async () => {
+  const { stdout } = await cli.run(['sweep', '--help']);
+  expect(stdout.replace(/\s+/g, ' ')).toContain('; layered by default, not best as in bench');
+});
+
 it('killed at random moments, and taken up each time, it ends as one left alone', async () => {
   const out = temp.join('killed');
   const random = new Random(11);
