@@ -9,23 +9,21 @@ import { type BenchListener, CheckFailedError, optionsOf, runOne } from './paper
 import { provenance } from './provenance.ts';
 import type { SweepCell } from './sweep-grid.ts';
 
-/** Cells of one method that cannot have the schedule that was asked for. */
-export interface OtherSchedule {
+/** What cells of one method run in place of the schedule that was asked for. */
+export interface Fallback {
   readonly method: string;
-  /** What they have instead, and why. */
-  readonly schedule: string;
-  readonly because: string;
-  /** How many of the method's cells these are. */
+  /** How many cells the method has. */
   readonly cells: number;
-  readonly of: number;
+  /** What so many of them have instead, and why. */
+  readonly to: readonly { readonly schedule: string; readonly because: string; readonly cells: number }[];
 }
 
 /** What a sweep does with its cells, and whom it tells. */
 export interface SweepListener extends Pick<BenchListener, 'onProgress'> {
   /** All cells suit the data and the device; checks and runs come next. */
   onStart?(): Promise<void> | void;
-  /** Told after the start, once for each method and reason. */
-  onFallback?(other: OtherSchedule): void;
+  /** Told after the start, once for each method of which it is so. */
+  onFallback?(fallback: Fallback): void;
   onCheck?(check: CheckRecord): void;
   onCellStart?(cell: SweepCell): void;
   /** Keeps the record of a cell that has ended; `seconds` is all it took, its check included. */
@@ -47,18 +45,18 @@ function shapeKey(cell: SweepCell): string {
 type Choice = Pick<Trainer, 'schedule' | 'because'>;
 
 /** Which cells have not the schedule that was asked for. */
-function otherSchedules(all: readonly SweepCell[], choiceOf: (cell: SweepCell) => Choice): OtherSchedule[] {
-  const found = new Map<string, OtherSchedule>();
-  for (const cell of all) {
-    const { method } = cell;
-    const { schedule, because } = choiceOf(cell);
-    if (because === undefined) continue;
-    const key = JSON.stringify([method, schedule, because]);
-    const cells = (found.get(key)?.cells ?? 0) + 1;
-    const of = all.filter((each) => each.method === method).length;
-    found.set(key, { method, schedule, because, cells, of });
-  }
-  return [...found.values()];
+function fallbacks(all: readonly SweepCell[], choiceOf: (cell: SweepCell) => Choice): Fallback[] {
+  return [...new Set(all.map(({ method }) => method))].flatMap((method) => {
+    const cells = all.filter((cell) => cell.method === method);
+    const to = new Map<string, Fallback['to'][number]>();
+    for (const cell of cells) {
+      const { schedule, because } = choiceOf(cell);
+      if (because === undefined) continue;
+      const key = `${schedule}: ${because}`;
+      to.set(key, { schedule, because, cells: (to.get(key)?.cells ?? 0) + 1 });
+    }
+    return to.size > 0 ? [{ method, cells: cells.length, to: [...to.values()] }] : [];
+  });
 }
 
 /** Tells the schedules of cells. What one is chosen by is asked once, as that records a step at full size. */
@@ -120,7 +118,7 @@ export async function runSweep(
     for (const cell of left) scheduleOf(cell);
     await gpu.idle();
     await listener.onStart?.();
-    for (const other of otherSchedules(all, choiceOf)) listener.onFallback?.(other);
+    for (const fallback of fallbacks(all, choiceOf)) listener.onFallback?.(fallback);
     for (const cell of left) {
       if (signal?.aborted) return;
       const began = performance.now();

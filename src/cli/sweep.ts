@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { experiments } from '../../bench/experiments.ts';
-import { type OtherSchedule, runSweep } from '../../bench/sweep.ts';
+import { type Fallback, runSweep } from '../../bench/sweep.ts';
 import { SweepFolder } from '../../bench/sweep-folder.ts';
 import { CostEstimate } from '../../bench/sweep-grid.ts';
 import { mnistDataset } from '../data/mnist.ts';
@@ -42,10 +42,13 @@ function outcomeOf({ runs: [run] }: BenchRecord, seconds: number): string {
 const deviceOf = ({ device: { name, driver, backend } }: Pick<BenchRecord, 'device'>): string =>
   [name, driver, backend].filter((part) => part !== '').join(', ');
 
-/** That cells have another schedule than was asked for, and why. */
-function scheduleNote({ method, schedule, because, cells, of }: OtherSchedule): string {
-  const where = cells < of ? ` in ${cells} of its ${of} cells` : '';
-  return `${titleOf(method)} runs ${schedule}${where}: ${because}`;
+/** That cells of a method have another schedule than was asked for, and why. */
+function fallbackNote({ method, cells: all, to }: Fallback): string {
+  const parts = to.map(({ schedule, cells, because }, i) => {
+    const where = cells === all ? '' : ` in ${cells}${i === 0 ? ` of its ${all} cells` : ''}`;
+    return `${schedule}${where} (${because})`;
+  });
+  return `${titleOf(method)} runs ${parts.join(', ')}`;
 }
 
 /** A warning where cells were run on other devices than the rest will be. */
@@ -107,7 +110,7 @@ export async function sweep(request: SweepRequest): Promise<number> {
             if (others) warn(others);
           },
           // Also under --quiet: what is compared is not what was asked for.
-          onFallback: (other) => warn(scheduleNote(other)),
+          onFallback: (fallback) => warn(fallbackNote(fallback)),
           onCellStart: ({ id }) => status(`${done.size + 1} of ${cells.length} ${id}`),
           onProgress: (_, { step, steps }) =>
             status(`${done.size + 1} of ${cells.length}: step ${step} of ${steps}`),

@@ -68,8 +68,10 @@ it('tells which cells have not the schedule that was asked for, and checks the k
   const set = setting('update-probability=1,0.5');
   const cells = cellsOf({ batch: 16, set, schedule: 'wave', seeds: [1, 2] });
   const { kept, heard, listener } = recorder({
-    onFallback: ({ method, schedule, because, cells: some, of }) =>
-      void heard.push(`${method} ${schedule} ${some}/${of}: ${because}`),
+    onFallback: ({ method, cells: all, to }) =>
+      void heard.push(
+        ...to.map((each) => `${method} ${each.schedule} ${each.cells}/${all}: ${each.because}`),
+      ),
   });
   await runSweep(gpu, data, cells, cells, listener);
   const skipping = 'of the fused kernels: they update every layer in every step';
