@@ -111,8 +111,9 @@ describe("a report on all of the papers' experiments", () => {
       'v20.20.0',
       '0123456',
       '2026-01-01 to 2026-01-03',
-      'hidden 256',
-      'lr 0.00003',
+      '256 hidden units',
+      'learning rate 3e-5; learning rate divided by 10 at step 300,000 and 400,000; evaluated every 2,000 steps; ' +
+        'train accuracy of 55,000 samples',
       'MNIST: 55,000 + 5,000 + 10,000',
     ])
       expect(provenance).toContain(text);

@@ -100,6 +100,9 @@ describe('runs that fell back to another schedule', () => {
     const { blocks } = probabilitySection(grouped(confound).groups, namer());
     expect(blocks[0]!.sentences[0]).toMatch(/^Test error of backprop /);
     expect(blocks[0]!.sentences[0]).not.toContain('cDNI');
+    expect(blocks[0]!.sentences).toContain(
+      'cDNI is not drawn, since its runs are not alike: late are targets by 1 at p = 1, nothing at p = 0.2.',
+    );
     const both = probabilitySection(
       grouped([...fallenBack('bp', 'fused'), ...fallenBack('cdni', 'layered')]).groups,
       namer(),

@@ -119,6 +119,16 @@ function sentencesOf(set: readonly Group[], over: Abscissa, values: readonly num
   ];
 }
 
+/** Which rules are in no line since what they have late is not the same everywhere. */
+function unlike(alike: readonly Group[], drawn: readonly Group[], over: Abscissa): string[] {
+  const out = alike.filter((g) => !drawn.some((other) => ruleOf(other) === ruleOf(g)));
+  return splitBy(out, ruleOf).flatMap((rule) => {
+    if (new Set(rule.map((g) => g.late)).size < 2) return [];
+    const late = rule.map((g) => `${g.late} at ${over.words(over.of(g))}`);
+    return [`${rule[0]!.title} is not drawn, since its runs are not alike: late are ${late.join(', ')}.`];
+  });
+}
+
 function blocksOf(groups: readonly Group[], over: Abscissa, id: string, title: string, name: Namer): Block[] {
   return experiments(groups).flatMap((experiment) =>
     splitBy(experiment, over.rest).flatMap((alike): Block[] => {
@@ -167,6 +177,7 @@ function blocksOf(groups: readonly Group[], over: Abscissa, id: string, title: s
           sentences: [
             ...sentencesOf(all, over, values),
             ...lateSentences(all),
+            ...unlike(alike, all, over),
             ...caveats(all, { times: false }),
           ],
         },

@@ -3,6 +3,7 @@ import type { BenchRecord } from '../record.ts';
 import { deviceOf, type Group, splitBy } from './groups.ts';
 import { listed, type namer, type Section, shortCommit } from './section.ts';
 import { type Table, toCsv } from './tables.ts';
+import { optionName, optionText } from './words.ts';
 
 /** A record, and where it lies. */
 export interface Found {
@@ -58,8 +59,12 @@ function environments(found: readonly Found[], id: string): Table {
 /** What stands in a table of its own. */
 const ELSEWHERE = new Set(['methods', 'seed', 'presetNote', 'data']);
 
-const shown = (value: unknown): string =>
-  typeof value === 'string' ? value : Array.isArray(value) ? value.join(', ') || 'none' : String(value);
+/** An option as it was asked for, whether or not a run could have it. */
+function asked(name: string, value: unknown): string {
+  if (name === 'schedule') return `schedule asked for ${value}`;
+  if (Array.isArray(value) && value.length === 0) return `${optionName(name)} none`;
+  return optionText(name, typeof value === 'string' ? value : JSON.stringify(value));
+}
 
 function configurations(found: readonly Found[], id: string): Table {
   const sets = splitBy(found, ({ record: { config } }) =>
@@ -70,7 +75,7 @@ function configurations(found: readonly Found[], id: string): Table {
     const { name, train, validation, test } = config.data;
     const options = Object.entries(config)
       .filter(([key, value]) => !ELSEWHERE.has(key) && key !== 'preset' && value !== null)
-      .map(([key, value]) => `${key.replace(/[A-Z]/g, (c) => ` ${c.toLowerCase()}`)} ${shown(value)}`);
+      .map(([key, value]) => asked(key, value));
     const runs = set.flatMap((f) => f.record.runs);
     return [
       config.preset,

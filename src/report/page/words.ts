@@ -79,6 +79,11 @@ export function optionText(name: string, value: string): string {
       return value === 'true' ? 'predictors that see labels' : 'predictors without labels';
     case 'sgOutput':
       return `predictors of ${shown} output`;
+    case 'evalEvery':
+    case 'diagnose':
+      return `${name === 'diagnose' ? 'diagnosed' : 'evaluated'} every ${count(Number(value))} steps`;
+    case 'waveStages':
+      return `waves of ${shown} dispatches`;
     case 'sgWarmup':
       return `warm-up of ${shown} steps`;
     default:
