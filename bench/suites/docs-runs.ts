@@ -31,7 +31,16 @@ const percent = (share: number | undefined): string =>
 
 function accuracies(runs: readonly CommittedRun[]): string {
   return table(
-    ['rule, schedule', 'late', 'steps', 'train accuracy', 'test accuracy', 'test loss', 'seed', 'record'],
+    [
+      'rule, schedule',
+      'late, in steps',
+      'steps',
+      'train accuracy',
+      'test accuracy',
+      'test loss',
+      'seed',
+      'record',
+    ],
     runs.map(({ slug, run }) => [
       `${run.method}, ${run.schedule}`,
       lateness(run),

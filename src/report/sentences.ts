@@ -1,7 +1,8 @@
+import type { Staleness } from '../train/schedules/driver.ts';
 import { computesLess, EQUAL, isUnlocked, SHORT, updatesEvery } from './claims.ts';
 import { count, percent, significant } from './numbers.ts';
 import type { BenchRecord, RunRecord } from './record.ts';
-import { lateness, titleOf, updatesPerStep } from './table.ts';
+import { titleOf, updatesPerStep } from './table.ts';
 
 const speed = (ratio: number): string => {
   if (Math.abs(ratio - 1) < EQUAL) return 'is as fast as';
@@ -9,6 +10,12 @@ const speed = (ratio: number): string => {
     ? `is ${significant(ratio)} times as fast as`
     : `takes ${significant(1 / ratio)} times as long as`;
 };
+
+/** What comes late, in a phrase. */
+function latePhrase({ gradient, target }: Staleness): string {
+  const late = (what: string, steps: number) => `${what} ${steps === 1 ? 'one step' : `${steps} steps`} late`;
+  return [...(gradient > 0 ? [late('gradients', gradient)] : []), late('targets', target)].join(' and ');
+}
 
 /** What two runs are compared by. */
 interface Compared {
@@ -88,7 +95,7 @@ function ratioSentence(record: BenchRecord, bp: RunRecord, other: RunRecord): st
     const points = 100 * (other.test.accuracy - bp.test.accuracy);
     const after =
       bp.steps === other.steps ? `after ${count(bp.steps)} steps each` : 'after unequal numbers of steps';
-    const late = other.staleness ? `, with ${lateness(other)}` : '';
+    const late = other.staleness ? `, with ${latePhrase(other.staleness)}` : '';
     parts.push(`(test accuracy ${points < 0 ? '' : '+'}${points.toFixed(2)} points ${after}${late})`);
   }
   const sentence = `${parts.join(' ')}.`;

@@ -26,12 +26,12 @@ export function updatesPerStep(run: RunRecord): number {
 const mean = (value: number): string =>
   Number.isInteger(value) || value >= 1000 ? count(Math.round(value)) : significant(value, 4);
 
-/** What of a run comes late, compared with the serial order: 'targets 1 step late'; 'nothing late' where nothing is. */
+/** What of a run comes late, compared with the serial order, in steps: 'targets by 1'; 'nothing' where nothing does. */
 export function lateness({ staleness }: Pick<RunRecord, 'staleness'>): string {
-  if (!staleness) return 'nothing late';
+  if (!staleness) return 'nothing';
   const { gradient, target } = staleness;
-  const late = (what: string, steps: number) => `${what} ${steps} ${steps === 1 ? 'step' : 'steps'} late`;
-  return [...(gradient > 0 ? [late('gradients', gradient)] : []), late('targets', target)].join(', ');
+  const targets = `targets by ${target}`;
+  return gradient > 0 ? `gradients by ${gradient}, ${targets}` : targets;
 }
 
 /** A figure of a run: its name, whole and for narrow columns, and when it is left out. */

@@ -250,7 +250,7 @@ it('names schedules that differ, and what is late', () => {
   ];
   const text = sentence(bp, cdni);
   expect(text).toMatch(/^cDNI, wave-1 : backprop, fused = 0\.625 in steps\/s: /);
-  expect(text).toContain('after 50,000 steps each, with gradients 2 steps late, targets 3 steps late)');
+  expect(text).toContain('after 50,000 steps each, with gradients 2 steps late and targets 3 steps late)');
   const rows = resultTable({ runs: [bp, cdni] }).split('\n');
   expect(rows).toContainEqual(expect.stringMatching(/^│ schedule +│ +fused │ +wave-1 │$/));
   expect(rows).toContainEqual(expect.stringMatching(/^│ gradients late, steps +│ +0 │ +2 │$/));
