@@ -3,7 +3,7 @@ import { open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { InputError } from '../src/errors.ts';
-import { checkFolder, makeFolder } from '../src/files.ts';
+import { makeFolder } from '../src/files.ts';
 import { prepareFolder } from '../src/report/folder.ts';
 import { problemOf } from '../src/report/page/read.ts';
 import type { BenchRecord } from '../src/report/record.ts';
@@ -83,7 +83,6 @@ export class SweepFolder {
    *   `sweep.json`; what this has made is removed again
    */
   static async open(path: string): Promise<SweepFolder> {
-    await checkFolder('--out', path);
     const removeUnused = await prepareFolder(path);
     let unlock = () => {};
     const leave = () => {

@@ -1,6 +1,5 @@
 import { mkdir, rmdir, stat } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
-import { InputError } from './errors.ts';
 
 const codeOf = (error: unknown): string => (error as NodeJS.ErrnoException).code ?? 'unknown error';
 
@@ -45,20 +44,4 @@ export async function makeFolder(path: string, mode?: number): Promise<readonly 
     throw error;
   }
   return made;
-}
-
-/**
- * Tries whether a folder that is not there can be made, and leaves everything as it was.
- *
- * @throws InputError when it cannot
- */
-export async function checkFolder(option: string, path: string): Promise<void> {
-  try {
-    // Of what is there, whoever writes there can say more.
-    if ((await stat(path).catch(() => undefined)) === undefined) await removeEmpty(await makeFolder(path));
-  } catch (error) {
-    throw new InputError(
-      `${option} ${path}: expected a folder to write results to, but it cannot be written (${codeOf(error)})`,
-    );
-  }
 }

@@ -3,7 +3,6 @@ import { type BenchOutcome, benchmark } from '../../bench/paper.ts';
 import { AXES, presets } from '../../bench/presets.ts';
 import type { Dataset } from '../data/dataset.ts';
 import { InputError } from '../errors.ts';
-import { checkFolder } from '../files.ts';
 import { describe } from '../gpu/adapters.ts';
 import type { Gpu } from '../gpu/gpu.ts';
 import { openDevice } from '../gpu/open.ts';
@@ -78,7 +77,6 @@ export async function bench(options: RunOptions): Promise<number> {
   const dataset = await readData(options.data);
   const config = configOf(options, dataset);
   const folder = options.out ?? folderFor(options.preset);
-  await checkFolder('--out', folder);
   const removeUnused = await prepareFolder(folder);
   process.once('exit', removeUnused);
   const interrupt = stopOnInterrupt((line) => console.error(line), removeUnused);

@@ -10,7 +10,6 @@ import {
   profileInSteps,
   profileShape,
 } from '../../bench/profile-kernel.ts';
-import { mnistDataset } from '../data/mnist.ts';
 import { InputError } from '../errors.ts';
 import { describe } from '../gpu/adapters.ts';
 import type { Gpu } from '../gpu/gpu.ts';
@@ -32,6 +31,7 @@ import {
 import { type TracedMethod, traceOf } from '../report/profile/trace.ts';
 import { configOf } from './bench.ts';
 import { busySentences } from './busy.ts';
+import { readData } from './data.ts';
 import {
   adapterOption,
   addScheduleOptions,
@@ -151,7 +151,7 @@ async function profileKernel(gpu: Gpu, options: ProfileOptions, console: Console
   }
   let record: KernelRecord;
   if (shape === undefined || !isKnown(kernelNamed(kernel))) {
-    const dataset = await mnistDataset(options.data);
+    const dataset = await readData(options.data);
     const config = configOf(asRun(options), dataset);
     record = await profileInSteps(gpu, dataset, config, { ...asked, label: shape });
   } else {
@@ -176,7 +176,7 @@ async function profileSteps(
   options: ProfileOptions,
   { say, note, remark }: Console,
 ): Promise<{ record: ProfileRecord; traced: readonly TracedMethod[] }> {
-  const dataset = await mnistDataset(options.data);
+  const dataset = await readData(options.data);
   const config = configOf(asRun(options), dataset);
   const { batch, hidden, layers, seed, optimizer } = config;
   const { onCheck } = progressListener(note);

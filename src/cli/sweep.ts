@@ -4,7 +4,6 @@ import { experiments } from '../../bench/experiments.ts';
 import { type Fallback, runSweep } from '../../bench/sweep.ts';
 import { SweepFolder } from '../../bench/sweep-folder.ts';
 import { CostEstimate } from '../../bench/sweep-grid.ts';
-import { mnistDataset } from '../data/mnist.ts';
 import { InputError } from '../errors.ts';
 import { describe } from '../gpu/adapters.ts';
 import type { Gpu } from '../gpu/gpu.ts';
@@ -12,6 +11,7 @@ import { openDevice } from '../gpu/open.ts';
 import { duration, percent } from '../report/numbers.ts';
 import type { BenchRecord } from '../report/record.ts';
 import { titleOf } from '../report/table.ts';
+import { readData } from './data.ts';
 import { stopOnInterrupt } from './interrupt.ts';
 import { methods, methodsHelp } from './options.ts';
 import {
@@ -66,7 +66,7 @@ function otherDevices(records: Iterable<BenchRecord>, gpu: Gpu): string | undefi
  * @throws whatever stopped it; the cells that had ended by then have been kept.
  */
 export async function sweep(request: SweepRequest): Promise<number> {
-  const dataset = await mnistDataset(request.data);
+  const dataset = await readData(request.data);
   const wanted = planSweep(request, dataset);
   const time = wanted.date.slice(0, 19).replaceAll(':', '-');
   const folder = await SweepFolder.open(request.out ?? join('runs', `${time}-sweep`));

@@ -1,7 +1,8 @@
 import { existsSync, rmdirSync } from 'node:fs';
-import { mkdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { InputError } from '../errors.ts';
+import { makeFolder } from '../files.ts';
 import { type BenchRecord, curvesCsv, diagnosticsCsv } from './record.ts';
 
 const RECORD = 'record.json';
@@ -31,7 +32,7 @@ export async function prepareFolder(folder: string): Promise<() => void> {
   const path = resolve(folder);
   let made: string | undefined;
   try {
-    made = await mkdir(path, { recursive: true });
+    made = (await makeFolder(path))[0];
     // Permissions alone do not tell: on a file system that is read-only or full, they are as always.
     const probe = join(path, `.${process.pid}.tmp`);
     await writeFile(probe, '');
