@@ -31,6 +31,6 @@ const fromInput = sg.syntheticRule({
 const dataset = await sg.mnistDataset();
 const gpu = await sg.openDevice();
 const net = new sg.Mlp(gpu, { inputs: dataset.features, hidden: 64, layers: 4, classes: dataset.classes }, 1);
-const { test } = await sg.train(fromInput, net, dataset, { steps: 300, batchSize: 128, learningRate: 2e-3 });
+const { test } = await sg.train(fromInput, net, dataset, { steps: 200, batchSize: 128, learningRate: 2e-3 });
 console.log(`test accuracy ${test?.accuracy}`);
 gpu.destroy();

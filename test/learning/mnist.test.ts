@@ -48,7 +48,10 @@ describe('every rule learns MNIST as its float64 twin does', () => {
     expect(Object.keys(TWINS).sort()).toEqual([...rules.keys()].sort());
   });
 
-  it.each(Object.entries(TWINS))('%s', async (name, { steps, twin }) => {
+  // Predictors with hidden layers take 20 s a rule on SwiftShader: on a machine with two drivers the faster one has them.
+  const isLong = (name: string) => ['dni', 'bisong', 'unlocked'].includes(name);
+  const here = Object.entries(TWINS).filter(([name]) => !(process.env.LEAVE_LONG && isLong(name)));
+  it.each(here)('%s', async (name, { steps, twin }) => {
     const trainer = new Trainer(device.gpu, resident, {
       ...network,
       synthetic: name === 'dni' ? { width: 64 } : {},
