@@ -11,13 +11,6 @@ import { timeOf } from './timing.ts';
 
 const adds = new Map(RUNGS.map((rung) => [rung.name, rung.adds]));
 
-/** A table whose first columns are text. */
-function withText(columns: number, head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const [first, , ...rest] = table(head, rows).split('\n');
-  const line = `| ${head.map((_, i) => (i < columns ? '---' : '---:')).join(' | ')} |`;
-  return [first, line, ...rest].join('\n');
-}
-
 /** The ladder: a row for each rung, two columns for each product, and what was left out below. */
 export function ladderOf({ ladder }: KernelsResult): string {
   const shapes = measuredShapes(ladder);
@@ -28,7 +21,7 @@ export function ladderOf({ ladder }: KernelsResult): string {
   ]);
   const head = ['rung', 'adds', ...shapes.flatMap((shape) => [`${shape}: GFLOP/s`, 'GB/s'])];
   const below = rungsLeftOut(ladder).map((line) => `\n\n${line[0]!.toUpperCase()}${line.slice(1)}.`);
-  return withText(2, head, rows) + below.join('');
+  return table(head, rows) + below.join('');
 }
 
 /** The dispatches of a schedule, and below them what they take together in a step of training. */
@@ -69,5 +62,5 @@ export function fusedOf({ fused }: KernelsResult): string | undefined {
   const leftOut = fused.flatMap((at) =>
     'leftOut' in at ? [`\n\nLeft out: ${at.schedule}: ${at.leftOut}.`] : [],
   );
-  return withText(3, head, fused.flatMap(dispatchRows)) + leftOut.join('');
+  return table(head, fused.flatMap(dispatchRows)) + leftOut.join('');
 }

@@ -6,11 +6,14 @@ import type { Spread } from './suite.ts';
 
 // Tables of docs/07-performance.md that the suites `step` and `peers` fill.
 
-/** A table as Markdown, its first column to the left. */
-export const table = (head: readonly string[], rows: readonly (readonly string[])[]): string =>
-  [head, head.map((_, i) => (i === 0 ? '---' : '---:')), ...rows]
+/** A table as Markdown: its first column to the left, and others whose cells are not all figures, or nothing. */
+export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const isFigures = (column: number) =>
+    column > 0 && rows.every((row) => /^[-\d]|^$/.test(row[column] ?? ''));
+  return [head, head.map((_, i) => (isFigures(i) ? '---:' : '---')), ...rows]
     .map((row) => `| ${row.join(' | ')} |`)
     .join('\n');
+}
 
 const spread = ({ median, p10, p90 }: Spread): string =>
   `${significant(median)} (${significant(p10)} to ${significant(p90)})`;
@@ -55,9 +58,21 @@ export function stepAtPaper({ cells }: StepResult): string {
   );
 }
 
-/** Our steps a second beside each peer's, by turns. */
-export function peerRates({ peers }: PeersResult): string {
-  return table(
+/** Peers without a time, those with one reason together. */
+function notMeasured({ peers }: PeersResult): string {
+  const reasons = new Map<string, string[]>();
+  for (const { label, comparison, reason } of peers) {
+    if (!comparison) reasons.set(reason ?? '', [...(reasons.get(reason ?? '') ?? []), label]);
+  }
+  return [...reasons]
+    .map(([reason, labels]) => `\n\nNot measured: ${labels.join('; ')}: ${reason}.`)
+    .join('');
+}
+
+/** Our steps a second beside each peer's, by turns, and below them who was not measured. */
+export function peerRates(result: PeersResult): string {
+  const { peers } = result;
+  const rates = table(
     ['peer', 'its steps/s', 'ours beside it', 'ours / its'],
     peers.flatMap(({ label, comparison }) =>
       comparison
@@ -65,4 +80,5 @@ export function peerRates({ peers }: PeersResult): string {
         : [],
     ),
   );
+  return rates + notMeasured(result);
 }
