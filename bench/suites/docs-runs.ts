@@ -101,7 +101,12 @@ export const RUN_TABLES: Readonly<Record<string, (runs: readonly CommittedRun[])
   'runs.quick': (runs) =>
     rates(runs.filter(({ record: { config } }) => config.preset === 'quick' && config.steps === 300)),
   // Table 1 of Bisong 2017: its length and its learning rate.
-  'runs.paper': (runs) => accuracies(runs.filter(({ record }) => record.config.preset === 'bisong-50k')),
+  'runs.paper': (runs) =>
+    accuracies(
+      runs
+        .filter(({ record }) => record.config.preset === 'bisong-50k')
+        .toSorted((a, b) => a.run.seed - b.run.seed),
+    ),
   // The same rule in every schedule, for a short time at a high learning rate.
   'runs.lateness': (runs) =>
     accuracies(runs.filter(({ record, run }) => run.method === 'cdni' && record.config.steps === 1000)),
