@@ -1,4 +1,5 @@
-import { mkdir, rmdir, stat } from 'node:fs/promises';
+import { rmdirSync } from 'node:fs';
+import { mkdir, stat } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 
 const codeOf = (error: unknown): string => (error as NodeJS.ErrnoException).code ?? 'unknown error';
@@ -12,10 +13,14 @@ async function isFolder(path: string): Promise<boolean> {
   }
 }
 
-/** Removes folders that were made for nothing: what is in them stays. */
-export async function removeEmpty(folders: readonly string[]): Promise<void> {
+/** Removes folders that were made for nothing, at once, as at the end of a process: what is in them stays. */
+export function removeEmpty(folders: readonly string[]): void {
   // From the innermost. One that is not empty by now holds results, or somebody else's files.
-  for (const path of folders.toReversed()) await rmdir(path).catch(() => {});
+  for (const path of folders.toReversed()) {
+    try {
+      rmdirSync(path);
+    } catch {}
+  }
 }
 
 /**
@@ -40,7 +45,7 @@ export async function makeFolder(path: string, mode?: number): Promise<readonly 
       }
     }
   } catch (error) {
-    await removeEmpty(made);
+    removeEmpty(made);
     throw error;
   }
   return made;

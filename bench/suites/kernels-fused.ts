@@ -15,7 +15,7 @@ import { CheckFailedError } from '../paper.ts';
 import type { Peaks } from '../peaks.ts';
 import { expectChecked, type Rate, rateOf, unlessWrong } from './measured.ts';
 import { PAPER, type StepShape, trainOptions, VARIANTS, type Variant } from './step-variants.ts';
-import type { SuiteContext } from './suite.ts';
+import type { Measuring } from './suite.ts';
 import { type PlanTime, timePlan } from './timing.ts';
 
 // The fused kernels at the shapes that they have in training. A dispatch of theirs is a list of jobs on one large arena, so
@@ -180,14 +180,7 @@ export interface FusedOptions {
  * device that can run both, backpropagation's, which has all the kernels, in the other form as well.
  */
 export async function measureFused(
-  {
-    gpu,
-    repeats,
-    quick,
-    note,
-    failed,
-    stopped = () => false,
-  }: Pick<SuiteContext, 'gpu' | 'repeats' | 'quick' | 'note' | 'failed' | 'stopped'>,
+  { gpu, repeats, quick, note, failed, stopped = () => false }: Measuring,
   peaks: Peaks,
   options: FusedOptions = {},
 ): Promise<FusedAt[]> {

@@ -10,7 +10,7 @@ import { type FusedAt, measureFused } from './kernels-fused.ts';
 import { kernelsTable } from './kernels-table.ts';
 import { climb, leaveOut, type ProductShape, type RungAt } from './ladder.ts';
 import { expectChecked, type Rate, rateOf, tooLong, unlessWrong } from './measured.ts';
-import type { Suite, SuiteContext } from './suite.ts';
+import type { Measuring, Suite } from './suite.ts';
 import { type PlanTime, timeOf, timePlan } from './timing.ts';
 
 /** What a kernel did at a shape. */
@@ -131,14 +131,7 @@ export async function measureKernel(
 
 /** Checks and times every kernel of the registry at the network's shapes and, unless in a hurry, at large ones. */
 export async function measureKernels(
-  {
-    gpu,
-    repeats,
-    quick,
-    note,
-    failed,
-    stopped = () => false,
-  }: Pick<SuiteContext, 'gpu' | 'repeats' | 'quick' | 'note' | 'failed' | 'stopped'>,
+  { gpu, repeats, quick, note, failed, stopped = () => false }: Measuring,
   peaks: Peaks,
   all: readonly KernelSpec[] = kernels,
 ): Promise<KernelAt[]> {

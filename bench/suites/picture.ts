@@ -28,7 +28,7 @@ export async function checkWritable(option: string, path: string): Promise<void>
 }
 
 /**
- * Writes a file whole or not at all.
+ * Writes what stands beside a result, a picture or a trace: whole or not at all.
  *
  * @throws InputError when it cannot be written
  */

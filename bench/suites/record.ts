@@ -164,7 +164,7 @@ async function alone<T>(path: string, use: () => Promise<T>): Promise<T> {
  * @returns removes again the folders that this has made, unless something has been written into them
  * @throws InputError when it is not so
  */
-export async function prepareRecord(path: string, device: AdapterInfo): Promise<() => Promise<void>> {
+export async function prepareRecord(path: string, device: AdapterInfo): Promise<() => void> {
   let made: readonly string[];
   try {
     made = await makeFolder(dirname(path));

@@ -23,7 +23,7 @@ import {
   VARIANTS,
   type Variant,
 } from './step-variants.ts';
-import type { Suite, SuiteContext } from './suite.ts';
+import type { Measuring, Suite } from './suite.ts';
 
 /** What every kernel of a variant wrote in one step, against the float64 twins. */
 export interface StepCheck {
@@ -161,14 +161,7 @@ export interface StepOptions {
 
 /** Checks and measures the whole grid. */
 export async function measureSteps(
-  {
-    gpu,
-    repeats,
-    quick,
-    note,
-    failed,
-    stopped = () => false,
-  }: Pick<SuiteContext, 'gpu' | 'repeats' | 'quick' | 'note' | 'failed' | 'stopped'>,
+  { gpu, repeats, quick, note, failed, stopped = () => false }: Measuring,
   asked: Partial<Grid> & StepOptions,
 ): Promise<StepResult> {
   const grid = gridOf({ isCpu: gpu.isCpu, quick }, asked);

@@ -104,6 +104,9 @@ export interface SuiteOption {
   readonly read?: (text: string) => unknown;
 }
 
+/** What most of a suite's parts need of it. */
+export type Measuring = Pick<SuiteContext, 'gpu' | 'repeats' | 'quick' | 'note' | 'failed' | 'stopped'>;
+
 /** What a suite found: JSON through and through. Its fields are the suite's own. */
 export type SuiteResult = object;
 

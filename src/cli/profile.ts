@@ -1,4 +1,3 @@
-import { rm, stat, writeFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { type Command, Option } from 'commander';
 import { profileMethods } from '../../bench/profile.ts';
@@ -10,13 +9,13 @@ import {
   profileInSteps,
   profileShape,
 } from '../../bench/profile-kernel.ts';
+import { checkWritable, writePicture } from '../../bench/suites/picture.ts';
 import { InputError } from '../errors.ts';
 import { describe } from '../gpu/adapters.ts';
 import type { Gpu } from '../gpu/gpu.ts';
 import { openDevice } from '../gpu/open.ts';
 import { hasTimestamps } from '../gpu/profile.ts';
 import type { Constants } from '../gpu/shader.ts';
-import { writeWhole } from '../report/folder.ts';
 import type { KernelRecord, ProfileRecord } from '../report/profile/record.ts';
 import {
   aloneSentences,
@@ -99,33 +98,6 @@ function checkTogether({ kernel, shape, variant, trace, roofline, timestamps }: 
     );
   if (trace !== undefined && !timestamps)
     throw new InputError('--trace: expected timestamps to draw it from, found --no-timestamps');
-}
-
-const unwritable = (option: string, path: string, error: unknown): InputError => {
-  const code = (error as NodeJS.ErrnoException).code ?? 'unknown error';
-  return new InputError(`${option} ${path}: expected a file that can be written, but it cannot (${code})`);
-};
-
-/** Refuses a file that cannot be written, before anything is measured for it. */
-async function checkFile(option: string, path: string | undefined): Promise<void> {
-  if (path === undefined) return;
-  const found = await stat(path).catch(() => undefined);
-  if (found?.isDirectory()) throw unwritable(option, path, { code: 'it is a folder' });
-  const probe = `${path}.${process.pid}.tmp`;
-  try {
-    await writeFile(probe, '');
-    await rm(probe);
-  } catch (error) {
-    throw unwritable(option, path, error);
-  }
-}
-
-async function write(option: string, path: string, text: string): Promise<void> {
-  try {
-    await writeWhole(path, text);
-  } catch (error) {
-    throw unwritable(option, path, error);
-  }
 }
 
 /** Where the lines of a run go. */
@@ -222,8 +194,8 @@ export function expectTimestamps(gpu: Gpu): void {
 export async function profile(options: ProfileOptions): Promise<number> {
   checkTogether(options);
   const { json = false, quiet = false, trace, roofline } = options;
-  await checkFile('--trace', trace);
-  await checkFile('--roofline', roofline);
+  if (trace !== undefined) await checkWritable('--trace', trace);
+  if (roofline !== undefined) await checkWritable('--roofline', roofline);
   // With --json, stdout holds the record and nothing else.
   const stream = json ? process.stderr : process.stdout;
   const print = (line: string) => stream.write(`${line}\n`);
@@ -245,11 +217,11 @@ export async function profile(options: ProfileOptions): Promise<number> {
     gpu.destroy();
   }
   if (json) process.stdout.write(`${JSON.stringify(record, null, 2)}\n`);
-  if (trace !== undefined) await write('--trace', trace, JSON.stringify(traceOf(traced, record)));
+  if (trace !== undefined) await writePicture('--trace', trace, JSON.stringify(traceOf(traced, record)));
   if (roofline !== undefined) {
     // Only now: what draws figures takes a while to load.
     const { rooflineFigure } = await import('../report/profile/figure.ts');
-    await write('--roofline', roofline, rooflineFigure(record).file);
+    await writePicture('--roofline', roofline, rooflineFigure(record).file);
   }
   const written = [trace, roofline].filter((path) => path !== undefined);
   if (written.length > 0) console.note(`written: ${written.join(', ')}`);

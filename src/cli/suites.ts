@@ -41,7 +41,7 @@ export async function runSuite(suite: Suite, options: SuiteOptions): Promise<num
       () => {},
       'the measurement',
     );
-  let removeUnused = async () => {};
+  let removeUnused = () => {};
   try {
     const { info } = gpu;
     const path = options.out ?? defaultPath(info);
@@ -91,7 +91,7 @@ export async function runSuite(suite: Suite, options: SuiteOptions): Promise<num
     return failures.length > 0 ? 1 : 0;
   } finally {
     interrupt?.done();
-    await removeUnused();
+    removeUnused();
     gpu.destroy();
   }
 }

@@ -1,26 +1,13 @@
-import { existsSync, rmdirSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { rename, rm, stat, writeFile } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { InputError } from '../errors.ts';
-import { makeFolder } from '../files.ts';
+import { makeFolder, removeEmpty } from '../files.ts';
 import { type BenchRecord, curvesCsv, diagnosticsCsv } from './record.ts';
 
 const RECORD = 'record.json';
 const CURVES = 'curves.csv';
 const DIAGNOSTICS = 'diagnostics.csv';
-
-/** Removes what was made for nothing: `made` and the folders in it down to `folder`, as far as they are empty. */
-function removeEmpty(folder: string, made: string | undefined): void {
-  if (made === undefined) return;
-  try {
-    for (let at = folder; ; at = dirname(at)) {
-      rmdirSync(at);
-      if (at === made) return;
-    }
-  } catch {
-    // Not empty: it holds results, or somebody else's files.
-  }
-}
 
 /**
  * Makes the folder that results go to, before any work is done for them, and tries to write there.
@@ -30,15 +17,15 @@ function removeEmpty(folder: string, made: string | undefined): void {
  */
 export async function prepareFolder(folder: string): Promise<() => void> {
   const path = resolve(folder);
-  let made: string | undefined;
+  let made: readonly string[] = [];
   try {
-    made = (await makeFolder(path))[0];
+    made = await makeFolder(path);
     // Permissions alone do not tell: on a file system that is read-only or full, they are as always.
     const probe = join(path, `.${process.pid}.tmp`);
     await writeFile(probe, '');
     await rm(probe);
   } catch (error) {
-    removeEmpty(path, made);
+    removeEmpty(made);
     const code = (error as NodeJS.ErrnoException).code ?? 'unknown error';
     const found = await stat(path).catch(() => undefined);
     const reason = found && !found.isDirectory() ? 'it is not a folder' : `it cannot be written (${code})`;
@@ -48,7 +35,7 @@ export async function prepareFolder(folder: string): Promise<() => void> {
     if (!existsSync(join(path, name))) continue;
     throw new InputError(`--out ${folder}: expected a folder without results, but it holds ${name} already`);
   }
-  return () => removeEmpty(path, made);
+  return () => removeEmpty(made);
 }
 
 /** Writes a file whole or not at all: beside its place first, then moved there. */

@@ -1,6 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { CheckFailedError } from '../../bench/paper.ts';
-import type { Peaks } from '../../bench/peaks.ts';
 import { type DeviceRecord, TABLES } from '../../bench/suites/docs.ts';
 import { fusedOf, ladderOf } from '../../bench/suites/docs-kernels.ts';
 import { productsFor } from '../../bench/suites/kernels.ts';
@@ -19,6 +18,7 @@ import { fusedLayers, fusedLayersCpu } from '../../src/kernels/fused.ts';
 import { stopMidway, turnsOf } from '../../src/train/profile.ts';
 import { Trainer } from '../../src/train/trainer.ts';
 import { tinySet } from '../support/cli.ts';
+import { PEAKS } from '../support/peaks.ts';
 import { useQuickDevice } from '../support/quick-device.ts';
 
 const device = useQuickDevice();
@@ -29,13 +29,6 @@ beforeAll(() => {
 afterAll(() => data.destroy());
 
 const time = { wall: spread([1]), device: null, counts: [1] };
-const PEAKS: Peaks = {
-  gflops: 100,
-  gbs: 10,
-  spread: { gflops: spread([100]), gbs: spread([10]) },
-  copyBytes: 1024,
-  times: { fma: time, copy: time },
-};
 const SHAPE = { layers: 3, batch: 8, hidden: 16 };
 const variantOf = (name: string) => VARIANTS.find((variant) => variant.name === name)!;
 const trainerOf = (name: string) => new Trainer(device.gpu, data, trainOptions(variantOf(name), SHAPE));

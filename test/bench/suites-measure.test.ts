@@ -1,6 +1,6 @@
 import { describe, expect, it, vi } from 'vitest';
 import { CheckFailedError } from '../../bench/paper.ts';
-import { measurePeaks, type Peaks } from '../../bench/peaks.ts';
+import { measurePeaks } from '../../bench/peaks.ts';
 import { makeContents, paramsFromShape } from '../../bench/profile-inputs.ts';
 import { contentsOf, shapeOf } from '../../bench/suites/kernel-shapes.ts';
 import { type KernelAt, measureKernel, measureKernels } from '../../bench/suites/kernels.ts';
@@ -11,7 +11,6 @@ import { tooLong } from '../../bench/suites/measured.ts';
 import { checkClocks, measureOverhead } from '../../bench/suites/overhead.ts';
 import { checkReadback, measureOthers } from '../../bench/suites/overhead-others.ts';
 import { overheadTable } from '../../bench/suites/overhead-table.ts';
-import { spread } from '../../bench/suites/suite.ts';
 import { timeOf, timePlan } from '../../bench/suites/timing.ts';
 import type { KernelSpec } from '../../src/gpu/kernel.ts';
 import { Plan } from '../../src/gpu/plan.ts';
@@ -26,18 +25,11 @@ import { stepAdvance } from '../../src/kernels/metrics.ts';
 import { tick } from '../../src/kernels/overhead.ts';
 import { tinySet } from '../support/cli.ts';
 import { useDevice } from '../support/device.ts';
+import { PEAKS } from '../support/peaks.ts';
 
 const device = useDevice();
 
 const note = () => {};
-const time = { wall: spread([1]), device: null, counts: [1] };
-const PEAKS: Peaks = {
-  gflops: 100,
-  gbs: 10,
-  spread: { gflops: spread([100]), gbs: spread([10]) },
-  copyBytes: 1024,
-  times: { fma: time, copy: time },
-};
 
 describe('peaks', () => {
   it('are positive and finite, of kernels that were checked first', async () => {
