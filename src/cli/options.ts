@@ -2,9 +2,9 @@ import { type Command, Option } from 'commander';
 import { presets } from '../../bench/presets.ts';
 import { InputError } from '../errors.ts';
 import {
-  CONVENTIONS,
   type Conventions,
   conventionRefuses,
+  conventionsOf,
   conventionsText,
   PYTORCH,
   WORDS,
@@ -138,7 +138,7 @@ export const methods =
  */
 export function readConventions(text: string): Conventions {
   const [name = '', ...parts] = text.split(',').map((part) => part.trim());
-  const base = word('--conventions', CONVENTIONS)(name);
+  const base = word('--conventions', { pytorch: 'pytorch', tf1: 'tf1' } as const)(name);
   const given: Record<string, unknown> = {};
   for (const part of parts) {
     const [, key = '', value = ''] = /^([^=]*)=(.*)$/s.exec(part) ?? [];
@@ -157,9 +157,7 @@ export function readConventions(text: string): Conventions {
     const expected = conventionRefuses(key, given[key]);
     if (expected !== undefined) fail(`${expected} for ${key}`, value);
   }
-  // TensorFlow's layer has a bias; batch norm takes it off again, unless it is frozen.
-  const bias = name === 'tf1' && given.bnMode === 'frozen' ? { bnBias: true } : {};
-  return { ...base, ...bias, ...given };
+  return conventionsOf(base, given);
 }
 
 const preset = (text: string): string =>

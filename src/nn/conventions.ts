@@ -71,6 +71,15 @@ export const TF1: Conventions = {
 /** As on `--conventions`. */
 export const CONVENTIONS: Readonly<Record<'pytorch' | 'tf1', Conventions>> = { pytorch: PYTORCH, tf1: TF1 };
 
+/**
+ * One of {@link CONVENTIONS} with some in place of its own. TensorFlow's layer has a bias, which batch norm takes off
+ * again unless it is frozen: so tf1 has one then.
+ */
+export function conventionsOf(name: keyof typeof CONVENTIONS, given: Partial<Conventions>): Conventions {
+  const bias = name === 'tf1' && given.bnMode === 'frozen' ? { bnBias: true } : {};
+  return { ...CONVENTIONS[name], ...bias, ...given };
+}
+
 /** The conventions that a network is made with; the others are those of a training. */
 export const OF_NETWORK = ['init', 'bnEps', 'bnMomentum', 'bnVariance', 'bnMode', 'bnBias'] as const;
 
@@ -99,7 +108,8 @@ export function conventionRefuses(name: string, value: unknown): string | undefi
 
 /** The preset with the fewest differences, and those, as `--conventions` takes them: `tf1,bnMode=frozen`. */
 export function conventionsText(conventions: Conventions): string {
-  const texts = Object.entries(CONVENTIONS).map(([name, base]) => {
+  const texts = (Object.keys(CONVENTIONS) as (keyof typeof CONVENTIONS)[]).map((name) => {
+    const base = { ...conventionsOf(name, { bnMode: conventions.bnMode }), bnMode: CONVENTIONS[name].bnMode };
     const differing = (Object.keys(PYTORCH) as (keyof Conventions)[]).filter(
       (key) => conventions[key] !== base[key],
     );

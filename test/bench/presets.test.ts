@@ -20,7 +20,8 @@ it('the presets are the five of the protocol, shortest first', () => {
 });
 
 it.each(['bisong-50k', 'bisong-100k', 'paper-500k'])("%s is the paper's protocol", (name) => {
-  expect(presets[name]).toMatchObject({ ...PAPER, lr: 3e-5 });
+  // And the paper's own predictors beside it, as the experiments of the same names.
+  expect(presets[name]).toMatchObject({ ...PAPER, methods: ['bp', 'cdni', 'bisong'], lr: 3e-5 });
 });
 
 it.each(['smoke', 'quick'])('%s differs in steps and learning rate, and says so', (name) => {

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { mkdir, readdir, readFile } from 'node:fs/promises';
 import { gzipSync } from 'node:zlib';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { PYTORCH } from '../../src/nn/conventions.ts';
 import { expectRecord, readRecord, SMALL, tinyFiles, useCli, useFolder, writeAll } from '../support/cli.ts';
 
 const cli = useCli();
@@ -100,7 +101,7 @@ describe('bench', () => {
       evalEvery: 2,
       trainSamples: 286,
       data: { name: 'tiny', train: 286, validation: 26, test: 60 },
-      ...{ optimizer: 'adam', updateProbability: 1, lambda: 0 },
+      ...{ optimizer: 'adam', conventions: PYTORCH, updateProbability: 1, lambda: 0 },
       ...{ sgHidden: null, sgWidth: null, sgLabels: null, sgOutput: null, sgLr: null, sgWarmup: 0 },
       ...{ diagnose: null, schedule: 'wave', waveStages: 3 },
     });

@@ -41,7 +41,9 @@ describe('Adam at a step', () => {
   test.each([0, 1, 2, 9, 999, 299_999, 300_000, 400_000])(
     'updates as algorithm 1 does at step %i',
     (step) => {
-      const { beta1, beta2, eps } = ADAM;
+      // Of the betas as float32 has them, which are the device's.
+      const [beta1, beta2] = [Math.fround(ADAM.beta1), Math.fround(ADAM.beta2)];
+      const { eps } = ADAM;
       const t = step + 1;
       const { stepSize, epsHat } = adamCorrection(learningRateAt(step, 3e-5, drops), t, ADAM);
       for (const [m, v] of [
@@ -61,11 +63,23 @@ describe('Adam at a step', () => {
   test('takes a first step of the learning rate itself, whatever the gradient', () => {
     const { stepSize, epsHat } = adamCorrection(3e-5, 1, ADAM);
     for (const g of [1, -1, 1e-3, 1e4]) {
-      const update = (stepSize * (1 - ADAM.beta1) * g) / (Math.sqrt((1 - ADAM.beta2) * g * g) + epsHat);
+      // By the averages as the device makes them: with the betas that float32 has.
+      const [beta1, beta2] = [Math.fround(ADAM.beta1), Math.fround(ADAM.beta2)];
+      const update = (stepSize * (1 - beta1) * g) / (Math.sqrt((1 - beta2) * g * g) + epsHat);
       // eps moves it by eps / |g|, relatively.
       expect(Math.abs(update / (3e-5 * Math.sign(g)) - 1)).toBeLessThan(
         ADAM.eps / Math.abs(g) + 20 * 2 ** -53,
       );
     }
+  });
+
+  test('with epsilon in the other form, adds it uncorrected at every step', () => {
+    for (const t of [1, 7, 1000]) {
+      const exact = adamCorrection(3e-5, t, ADAM);
+      const hat = adamCorrection(3e-5, t, { ...ADAM, eps: 1e-7, form: 'hat' });
+      expect(hat).toEqual({ stepSize: exact.stepSize, epsHat: 1e-7 });
+    }
+    // Algorithm 1's at t = 1: eps sqrt(1 - beta2), a thirty-second of it.
+    expect(ADAM.eps / adamCorrection(3e-5, 1, ADAM).epsHat).toBeCloseTo(31.62, 2);
   });
 });
