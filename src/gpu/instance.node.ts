@@ -1,6 +1,6 @@
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { constants } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { InputError } from '../errors.ts';
 import {
   type AdapterInfo,
@@ -67,19 +67,45 @@ function usesVulkan(flags: string[]): boolean {
   return process.platform === 'linux' && ['', 'vk', 'vulkan'].includes(backend);
 }
 
+/** What other runtimes than Node have for loading a library, and to know them by. */
+interface OtherRuntimes {
+  readonly Bun?: unknown;
+  readonly Deno?: { dlopen(path: string, symbols: object): unknown };
+}
+
+/** Whether a library of this file name, or of a version of it, is mapped into the process. */
+function isMapped(file: string): boolean {
+  try {
+    const maps = readFileSync('/proc/self/maps', 'utf8').split('\n');
+    return maps.some((line) => basename(line).startsWith(file));
+  } catch {
+    // Where /proc is not mounted nobody can tell: Dawn will say itself what it does not find.
+    return true;
+  }
+}
+
 /**
- * Loads a library into the process and leaves it there; whether that went well. `process.dlopen` is for
- * Node's own modules, so it refuses any other library after loading it; RTLD_NODELETE (not in Node's
- * constants) keeps it loaded.
+ * Loads a library into the process and leaves it there; whether it is there then. `process.dlopen` is for native
+ * modules, so it refuses any other library after loading it, in words that differ by runtime. In Node RTLD_NODELETE (not
+ * in its constants) keeps the library loaded; Bun and Deno close it again, but have a call of their own for this.
  */
-function loadLibrary(path: string): boolean {
+async function loadLibrary(path: string): Promise<boolean> {
+  const { Bun, Deno } = globalThis as OtherRuntimes;
   const RTLD_NODELETE = 0x1000;
   try {
-    process.dlopen({ exports: {} }, path, constants.dlopen.RTLD_NOW | RTLD_NODELETE);
-    return true;
-  } catch (error) {
-    return error instanceof Error && error.message.includes('did not self-register');
+    if (Deno) {
+      Deno.dlopen(path, {});
+    } else if (Bun) {
+      // A name that neither Node nor the compiler looks up. It wants a symbol to find.
+      const ffi = 'bun:ffi';
+      (await import(ffi)).dlopen(path, { vkGetInstanceProcAddr: { args: ['ptr', 'ptr'], returns: 'ptr' } });
+    } else {
+      process.dlopen({ exports: {} }, path, constants.dlopen.RTLD_NOW | RTLD_NODELETE);
+    }
+  } catch {
+    // What counts is whether it was loaded, not what is said of it.
   }
+  return isMapped(basename(path));
 }
 
 let loaderInUse: 'system' | 'carried' | undefined;
@@ -91,11 +117,11 @@ let loaderInUse: 'system' | 'carried' | undefined;
  */
 async function ensureLoader(): Promise<'system' | 'carried' | undefined> {
   if (loaderInUse) return loaderInUse;
-  if (loadLibrary('libvulkan.so.1')) {
+  if (await loadLibrary('libvulkan.so.1')) {
     loaderInUse = 'system';
   } else {
     const driver = await carriedDriver();
-    if (driver && loadLibrary(driver.loader)) loaderInUse = 'carried';
+    if (driver && (await loadLibrary(driver.loader))) loaderInUse = 'carried';
   }
   return loaderInUse;
 }

@@ -27,7 +27,8 @@ afterEach(() => {
  */
 async function child(code: string, env: NodeJS.ProcessEnv): Promise<string> {
   const args = ['--import', 'tsx', '--input-type=module', '--eval', code];
-  const options = { env: { ...process.env, ...env }, timeout: 15_000 };
+  // A guard against one that hangs, on a machine that is busy with other things.
+  const options = { env: { ...process.env, ...env }, timeout: 100_000 };
   return (await promisify(execFile)(process.execPath, args, options)).stdout.trim();
 }
 
@@ -162,6 +163,24 @@ group('the adapters of this machine', () => {
       console.log(JSON.stringify([infos, process.env.VK_DRIVER_FILES]));`;
     const printed = JSON.parse(await child(code, { VK_DRIVER_FILES: '/nonexistent' }));
     expect(printed).toEqual([['carried'], '/nonexistent']);
+  });
+
+  // Node refuses every library but its own modules, loaded or not; other runtimes say so in other words.
+  test.runIf(hasCarried).each<[what: string, refuse: string, Deno: string, found: string[]]>([
+    ['loads, in words that nobody knows', 'load(path); throw new Error("Invalid path")', '', ['carried']],
+    ['does not load, in the words for one that does', 'throw new Error("did not self-register")', '', []],
+    ['loads by the call that Deno has', 'throw new Error("Invalid path")', '{ dlopen: load }', ['carried']],
+  ])('are looked for with a loader that %s', async (_, refuse, Deno, found) => {
+    const code = `import { listAdapters } from ${source('instance.node.ts')};
+      const { dlopen } = process;
+      const load = (path) => { try { dlopen({ exports: {} }, path, 0x1002) } catch {} };
+      process.dlopen = (module, path, ...flags) => {
+        if (path.endsWith('.node')) return dlopen(module, path, ...flags);
+        ${refuse};
+      };
+      ${Deno && `globalThis.Deno = ${Deno};`}
+      console.log(JSON.stringify((await listAdapters()).map(({ info }) => info.origin)));`;
+    expect(JSON.parse(await child(code, { VK_DRIVER_FILES: '/nonexistent' }))).toEqual(found);
   });
 
   test('are not looked for on import, which neither loads Dawn nor touches the globals', async () => {
