@@ -1,6 +1,7 @@
 import { Random } from '../src/data/random.ts';
 import { InputError } from '../src/errors.ts';
 import type { KernelSpec, Params } from '../src/gpu/kernel.ts';
+import { softmaxOf } from '../src/reference/softmax-xent.ts';
 
 // What a kernel is run on alone: its params from a shape on the command line, and made-up contents of its buffers.
 
@@ -30,10 +31,10 @@ const OF_FEATURES = new Set(
 );
 
 /** Buffers of one element for each sample. */
-const OF_SAMPLES = new Set(['lse', 'loss']);
+const OF_SAMPLES = new Set(['largest', 'sum', 'loss']);
 
 /** Buffers that are positive, as standard deviations and second moments are. */
-const POSITIVE = new Set(['rstd', 'running_var', 'v', 'lse', 'loss']);
+const POSITIVE = new Set(['rstd', 'running_var', 'v', 'sum', 'loss']);
 
 /** The params that make up a kernel's shape: whole numbers, but for those that follow from others. */
 const shapeNames = (spec: KernelSpec): string[] =>
@@ -132,5 +133,9 @@ export function makeContents(spec: KernelSpec, p: Params, seed: number): Record<
     if (spec.file === 'gather_labels') return new Uint32Array(n);
     return POSITIVE.has(name) ? positive(n) : floats(n);
   };
-  return Object.fromEntries(Object.keys(spec.buffers).map((name) => [name, content(name)]));
+  const contents = Object.fromEntries(Object.keys(spec.buffers).map((name) => [name, content(name)]));
+  // Its twin works from the logits, so the rest must be theirs.
+  if (spec.file === 'softmax_xent_backward')
+    Object.assign(contents, softmaxOf(contents.logits!, { B, C: classes }));
+  return contents;
 }

@@ -664,10 +664,11 @@ fn update(job: Job, gradient: mat4x4<f32>, thread: vec3<u32>, at: vec3<u32>, ste
   let m = row_of(job, thread);
   let n = job.n0 + 4u * thread.x;
   if (!finishes(thread) || n >= job.N) { return; }
+  // Whatever lies past the last row is left unread: a copy of that row is another thread's, which stores it in this dispatch.
   var was: array<Adam, ROWS>;
   for (var r = 0u; r < ROWS; r++) {
-    let i = min(m + r, job.M - 1u) * job.N + n;
-    was[r] = adam_at(at.x + i, at.z + i);
+    let i = (m + r) * job.N + n;
+    if (m + r < job.M) { was[r] = adam_at(at.x + i, at.z + i); }
   }
   for (var r = 0u; r < ROWS; r++) {
     let i = (m + r) * job.N + n;
@@ -686,6 +687,14 @@ fn workgroup_total(mine: vec2<f32>, index: u32) -> vec2<f32> {
   let total = slices[0].xy;
   workgroupBarrier();
   return total;
+}
+
+// log(1 + x) for x >= 0, with a small relative error where log's own is absolute: 2 artanh(x / (2 + x)), as a series
+fn log1p(x: f32) -> f32 {
+  if (x >= 0.5) { return log(1.0 + x); }
+  let s = x / (2.0 + x);
+  let q = s * s;
+  return 2.0 * s * (1.0 + q * (1.0 / 3.0 + q * (1.0 / 5.0 + q * (1.0 / 7.0 + q / 9.0))));
 }
 
 // Softmax, cross-entropy and their gradient for the whole batch, by one workgroup; the batch's loss and correct count.
@@ -709,16 +718,20 @@ fn softmax(job: Job, index: u32) {
         }
       }
     }
-    var sum = 0.0;
+    // Of the terms all but the largest, which is 1; and all but the label's, whose gradient is minus the sum of the others'.
+    var rest = 0.0;
+    var others = 0.0;
     for (var q = 0u; q < quads; q++) {
-      let some = select(vec4<f32>(), exp(memory[row + q] - most), classes_of(q) < vec4<u32>(params.C));
-      sum += (some[0] + some[1]) + (some[2] + some[3]);
+      let terms = select(vec4<f32>(), exp(memory[row + q] - most), classes_of(q) < vec4<u32>(params.C));
+      let a = select(terms, vec4<f32>(), classes_of(q) == vec4<u32>(best));
+      let b = select(terms, vec4<f32>(), classes_of(q) == vec4<u32>(label));
+      rest += (a[0] + a[1]) + (a[2] + a[3]);
+      others += (b[0] + b[1]) + (b[2] + b[3]);
     }
-    let lse = most + log(sum);
-    loss += lse - memory[row + label / 4u][label % 4u];
+    loss += log1p(rest) + (most - memory[row + label / 4u][label % 4u]);
     correct += select(0.0, 1.0, best == label);
     for (var q = 0u; q < quads; q++) {
-      let d = exp(memory[row + q] - lse) - select(vec4<f32>(), vec4<f32>(1.0), classes_of(q) == vec4<u32>(label));
+      let d = select(exp(memory[row + q] - most), vec4<f32>(-others), classes_of(q) == vec4<u32>(label)) / (1.0 + rest);
       memory[to + q] = select(vec4<f32>(), d, classes_of(q) < vec4<u32>(params.C));
     }
   }

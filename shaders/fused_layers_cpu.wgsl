@@ -477,6 +477,14 @@ fn update_affine(job: Job, lane: u32, step: vec2<f32>) {
   }
 }
 
+// log(1 + x) for x >= 0, with a small relative error where log's own is absolute: 2 artanh(x / (2 + x)), as a series
+fn log1p(x: f32) -> f32 {
+  if (x >= 0.5) { return log(1.0 + x); }
+  let s = x / (2.0 + x);
+  let q = s * s;
+  return 2.0 * s * (1.0 + q * (1.0 / 3.0 + q * (1.0 / 5.0 + q * (1.0 / 7.0 + q / 9.0))));
+}
+
 // Softmax, cross-entropy and their gradient for the whole batch, a row for each lane; the batch's loss and correct count.
 fn softmax(job: Job, lane: u32) {
   var loss = 0.0;
@@ -493,13 +501,18 @@ fn softmax(job: Job, lane: u32) {
       }
     }
     // The largest logit is taken out first, so that exp never overflows.
-    var sum = 0.0;
-    for (var c = 0u; c < params.C; c++) { sum += exp(memory[row + c] - most); }
-    let lse = most + log(sum);
-    loss += lse - memory[row + label];
+    // Of the terms all but the largest, which is 1; and all but the label's, whose gradient is minus the sum of the others'.
+    var rest = 0.0;
+    var others = 0.0;
+    for (var c = 0u; c < params.C; c++) {
+      let term = exp(memory[row + c] - most);
+      rest += select(term, 0.0, c == best);
+      others += select(term, 0.0, c == label);
+    }
+    loss += log1p(rest) + (most - memory[row + label]);
     correct += select(0.0, 1.0, best == label);
     for (var c = 0u; c < params.C; c++) {
-      let d = exp(memory[row + c] - lse) - select(0.0, 1.0, c == label);
+      let d = select(exp(memory[row + c] - most), -others, c == label) / (1.0 + rest);
       memory[at_dlogits(job.batch) + m * params.C + c] = d;
     }
   }

@@ -1,5 +1,5 @@
 // fused_top: the top of a backpropagation step in one dispatch, from the last hidden layer's z to its dn
-//   h = max(gamma (z - mean) rstd + beta, 0)     logits = h W + bias     loss = lse - logits[y]     (softmax, cross-entropy)
+//   h = max(gamma (z - mean) rstd + beta, 0)     logits = h W + bias     loss = -log softmax(logits)[y]
 //   dlogits = softmax(logits) - onehot(y)        dn = dlogits W^T where ReLU passed
 //   and for each tile of ROWS rows: the columns' sums of dn and of dn xhat, the loss, the correct count
 //   memory holds z (B, F), the tile statistics of z, and takes the rest; w: W (F, C), the bias (C) behind it
@@ -50,6 +50,14 @@ fn label_of(tick: u32, r: u32) -> u32 {
 
 // By the exponent's bits: comparisons with a NaN may be folded away.
 fn finite(x: f32) -> bool { return (bitcast<u32>(x) & 0x7f800000u) != 0x7f800000u; }
+
+// log(1 + x) for x >= 0, with a small relative error where log's own is absolute: 2 artanh(x / (2 + x)), as a series
+fn log1p(x: f32) -> f32 {
+  if (x >= 0.5) { return log(1.0 + x); }
+  let s = x / (2.0 + x);
+  let q = s * s;
+  return 2.0 * s * (1.0 + q * (1.0 / 3.0 + q * (1.0 / 5.0 + q * (1.0 / 7.0 + q / 9.0))));
+}
 
 // Merges the tiles' means and squared distances (Chan, Golub and LeVeque 1983), lowest rows first, into the batch's.
 fn merge_stats(f: u32, keep: bool) -> vec4<f32> {
@@ -167,15 +175,20 @@ fn main(
         most = logit;
       }
     }
-    var total = 0.0;
-    for (var c = 0u; c < min(params.C, CLASSES); c++) { total += exp(logits[row + c] - most); }
-    let lse = most + log(total);
-    let d = exp(logits[p] - lse) - select(0.0, 1.0, class_of == label);
+    // Of the terms all but the largest, which is 1; and all but the label's, whose gradient is minus the sum of the others'.
+    var rest = 0.0;
+    var others = 0.0;
+    for (var c = 0u; c < min(params.C, CLASSES); c++) {
+      let term = exp(logits[row + c] - most);
+      rest += select(term, 0.0, c == best);
+      others += select(term, 0.0, c == label);
+    }
+    let d = select(exp(logits[p] - most), -others, class_of == label) / (1.0 + rest);
     dlogits[p] = select(0.0, d, class_of < params.C);
     if (m < params.B && class_of < params.C) { memory[params.dlogits + m * class_row() + class_of] = d; }
     if (class_of == 0u) {
       for (var c = params.C; m < params.B && c < class_row(); c++) { memory[params.dlogits + m * class_row() + c] = 0.0; }
-      let measured = vec2<f32>(lse - logits[row + label], select(0.0, 1.0, best == label));
+      let measured = vec2<f32>(log1p(rest) + (most - logits[row + label]), select(0.0, 1.0, best == label));
       row_loss[r] = select(vec2<f32>(), measured, m < params.B);
     }
   }

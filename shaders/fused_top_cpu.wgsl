@@ -1,5 +1,5 @@
 // fused_top_cpu: the top of a backpropagation step in one dispatch, for drivers that run on the processor
-//   logits = h W + bias     loss = lse - logits[y]     dlogits = softmax(logits) - onehot(y)     dn = dlogits W^T where
+//   logits = h W + bias     loss = -log softmax(logits)[y]     dlogits = softmax(logits) - onehot(y)     dn = dlogits W^T where
 //   ReLU passed, its columns' sums, and from them dz, which is what is left in place of dn
 //   The formulas, params and buffers of fused_top, with no workgroup memory and no barrier: a workgroup has COLUMNS whole
 //   columns of dn, and so makes all samples' dlogits for itself; loss and correct count are written by the first.
@@ -40,8 +40,11 @@ var<private> logit: array<vec4<f32>, 32>;
 // SIDE samples' gradients by this lane's 4 features; of 4 lanes the first 16.
 var<private> dh: array<vec4<f32>, 32>;
 
-// This lane's 4 samples: their labels, log-sum-exps, which are there, and their part in the loss and in the correct count.
-struct Samples { m: vec4<u32>, label: vec4<u32>, lse: vec4<f32>, is_there: vec4<bool>, part: vec2<f32> }
+// This lane's 4 samples: their labels, largest logits, sums of exp(logit - largest) (all, and without the label's), which are
+// there, and their part in the loss and in the correct count.
+struct Samples {
+  m: vec4<u32>, label: vec4<u32>, most: vec4<f32>, sum: vec4<f32>, others: vec4<f32>, is_there: vec4<bool>, part: vec2<f32>,
+}
 
 fn label_of(tick: u32, r: u32) -> u32 {
   let s = table[4u + (tick + params.lead) * params.B + r];
@@ -240,7 +243,7 @@ fn pull(samples: Samples, n: u32, keep: bool) {
   var r24 = vec4<f32>(); var r25 = vec4<f32>(); var r26 = vec4<f32>(); var r27 = vec4<f32>();
   var r28 = vec4<f32>(); var r29 = vec4<f32>(); var r30 = vec4<f32>(); var r31 = vec4<f32>();
   for (var c = 0u; c < params.C; c++) {
-    let d = exp(logits_of(c) - samples.lse) - select(vec4<f32>(), vec4<f32>(1.0), samples.label == vec4<u32>(c));
+    let d = select(exp(logits_of(c) - samples.most), -samples.others, samples.label == vec4<u32>(c)) / samples.sum;
     if (keep) {
       let at = params.dlogits + samples.m * params.C + c;
       if (samples.is_there[0]) { memory[at[0]] = d[0]; }
@@ -302,6 +305,14 @@ fn pull(samples: Samples, n: u32, keep: bool) {
 
 fn total(x: vec4<f32>) -> f32 { return (x[0] + x[1]) + (x[2] + x[3]); }
 
+// log(1 + x) for x >= 0, with a small relative error where log's own is absolute: 2 artanh(x / (2 + x)), as a series
+fn log1p(x: vec4<f32>) -> vec4<f32> {
+  let s = x / (2.0 + x);
+  let q = s * s;
+  let series = 2.0 * s * (1.0 + q * (1.0 / 3.0 + q * (1.0 / 5.0 + q * (1.0 / 7.0 + q / 9.0))));
+  return select(series, log(1.0 + x), x >= vec4<f32>(0.5));
+}
+
 // This lane's 4 samples from m0 on.
 fn softmax(tick: u32, m0: u32, lane: u32) -> Samples {
   var samples = Samples();
@@ -317,16 +328,20 @@ fn softmax(tick: u32, m0: u32, lane: u32) -> Samples {
     most = select(most, x, x > most);
   }
   // The largest logit is taken out first, so that exp never overflows.
-  var sum = vec4<f32>();
+  // Of the terms all but the largest, which is 1; and all but the label's, whose gradient is minus the sum of the others'.
+  var rest = vec4<f32>();
   var chosen = vec4<f32>();
   for (var c = 0u; c < params.C; c++) {
     let x = logits_of(c);
-    sum += exp(x - most);
+    let term = exp(x - most);
+    rest += select(term, vec4<f32>(), best == vec4<u32>(c));
+    samples.others += select(term, vec4<f32>(), samples.label == vec4<u32>(c));
     chosen = select(chosen, x, samples.label == vec4<u32>(c));
   }
-  samples.lse = most + log(sum);
+  samples.most = most;
+  samples.sum = 1.0 + rest;
   let is_correct = samples.is_there & (best == samples.label);
-  samples.part[0] = total(select(vec4<f32>(), samples.lse - chosen, samples.is_there));
+  samples.part[0] = total(select(vec4<f32>(), log1p(rest) + (most - chosen), samples.is_there));
   samples.part[1] = total(select(vec4<f32>(), vec4<f32>(1.0), is_correct));
   return samples;
 }

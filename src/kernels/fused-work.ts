@@ -223,7 +223,7 @@ class Tally {
     const { B, C } = this.#p;
     this.#read(`logits${batch}`, B * C);
     this.#labels(batch);
-    this.#flops += B * (4 * C + 3) + 3 * B * C + B + B * C;
+    this.#flops += B * (4 * C + 4) + 6 * B * C + B + B * C;
     this.#write(B * C + 2);
   }
 

@@ -216,16 +216,23 @@ export function reluBackward(plan: Plan, label: string, y: Tensor, dY: Tensor): 
   return dX;
 }
 
-/** Each sample's log-sum-exp and cross-entropy, for logits (B, C) and labels (B). */
+/** What a softmax is made with: each sample's largest logit, and the sum of exp(logit - largest), both (B). */
+export interface SoftmaxTensors {
+  readonly largest: Tensor;
+  readonly sum: Tensor;
+}
+
+/** Each sample's cross-entropy, and what its softmax is made with, for logits (B, C) and labels (B). */
 export function softmaxXentForward(
   plan: Plan,
   label: string,
   logits: Tensor,
   labels: Tensor,
-): { lse: Tensor; loss: Tensor } {
+): SoftmaxTensors & { loss: Tensor } {
   const [B, C] = matrix(logits, 'softmax_xent: logits');
   labelsFor('softmax_xent', labels, B);
-  const out = { lse: plan.tensor(`${label}.lse`, [B]), loss: plan.tensor(`${label}.loss`, [B]) };
+  const of = (name: string) => plan.tensor(`${label}.${name}`, [B]);
+  const out = { largest: of('largest'), sum: of('sum'), loss: of('loss') };
   const tensors = { logits, labels, ...out };
   plan.dispatch(softmaxXent.softmaxXentForward, {
     label: `${label}.softmax_xent`,
@@ -235,19 +242,19 @@ export function softmaxXentForward(
   return out;
 }
 
-/** softmax(logits) - onehot(labels). */
+/** softmax(logits) - onehot(labels), the label's own as minus the sum of the others. */
 export function softmaxXentBackward(
   plan: Plan,
   label: string,
   logits: Tensor,
   labels: Tensor,
-  lse: Tensor,
+  { largest, sum }: SoftmaxTensors,
 ): Tensor {
   const [B, C] = matrix(logits, 'softmax_xent_backward: logits');
   labelsFor('softmax_xent_backward', labels, B);
-  vector('softmax_xent_backward', lse, B);
+  for (const x of [largest, sum]) vector('softmax_xent_backward', x, B);
   const dLogits = plan.tensor(label, [B, C]);
-  const tensors = { logits, labels, lse, dLogits };
+  const tensors = { logits, labels, largest, sum, dLogits };
   const name = `${label}.softmax_xent_backward`;
   plan.dispatch(softmaxXent.softmaxXentBackward, { label: name, params: { B, C }, tensors });
   return dLogits;

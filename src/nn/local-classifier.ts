@@ -22,8 +22,8 @@ export class LocalClassifier {
   teach(plan: Plan, h: Tensor, labels: Tensor): Tensor {
     const { label } = this.#layer;
     const logits = this.#layer.forward(plan, h);
-    const { lse } = record.softmaxXentForward(plan, label, logits, labels);
-    const dLogits = record.softmaxXentBackward(plan, `${label}.dLogits`, logits, labels, lse);
+    const softmax = record.softmaxXentForward(plan, label, logits, labels);
+    const dLogits = record.softmaxXentBackward(plan, `${label}.dLogits`, logits, labels, softmax);
     this.#layer.backward(plan, h, dLogits);
     return this.#layer.pullBack(plan, dLogits);
   }

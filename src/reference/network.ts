@@ -252,18 +252,19 @@ export class NetworkStep {
     this.linearBackward(this.#layer(layers), dLogits);
   }
 
-  /** log-sum-exp and cross-entropy of each sample. */
+  /** Cross-entropy of each sample, and what its softmax is made with. */
   crossEntropy(name: string, logits: Float64Array): Float64Array {
-    const { lse, loss } = softmaxXentForward(logits, this.labels, { B: this.B, C: this.sizes.classes });
-    this.put(`${name}.lse`, lse);
+    const shape = { B: this.B, C: this.sizes.classes };
+    const { largest, sum, loss } = softmaxXentForward(logits, this.labels, shape);
+    this.put(`${name}.largest`, largest);
+    this.put(`${name}.sum`, sum);
     return this.put(`${name}.loss`, loss);
   }
 
   /** softmax - onehot. */
   crossEntropyGradient(name: string, logits: Float64Array): Float64Array {
     const shape = { B: this.B, C: this.sizes.classes };
-    const dLogits = softmaxXentBackward(logits, this.labels, this.get(`${name}.lse`), shape);
-    return this.put(`${name}.dLogits`, dLogits);
+    return this.put(`${name}.dLogits`, softmaxXentBackward(logits, this.labels, shape));
   }
 
   /** Updates layer i, or does not, as the constants say; with another gradient where `late` says which. */

@@ -94,8 +94,8 @@ function recordCompared(
     h = state.h;
   }
   const logits = net.output.forward(plan, h);
-  const { lse } = record.softmaxXentForward(plan, 'loss', logits, batch.labels);
-  const dLogits = record.softmaxXentBackward(plan, 'loss.dLogits', logits, batch.labels, lse);
+  const softmax = record.softmaxXentForward(plan, 'loss', logits, batch.labels);
+  const dLogits = record.softmaxXentBackward(plan, 'loss.dLogits', logits, batch.labels, softmax);
 
   const context = options.rule.context?.({ plan, net, batch }) ?? batch.labels;
   const compared: Compared<Tensor>[] = [];

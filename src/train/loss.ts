@@ -19,8 +19,7 @@ export interface MetricRows {
 export interface LossState {
   readonly logits: Tensor;
   readonly labels: Tensor;
-  /** log sum exp of each sample's logits, (B). */
-  readonly lse: Tensor;
+  readonly softmax: record.SoftmaxTensors;
 }
 
 /**
@@ -30,7 +29,7 @@ export interface LossState {
 export function recordLoss(plan: Plan, logits: Tensor, { labels }: Batch, metrics: MetricRows): LossState {
   const [B, C] = logits.shape as [number, number];
   const { step, losses, correct } = metrics;
-  const { lse, loss } = record.softmaxXentForward(plan, 'loss', logits, labels);
+  const { loss, ...softmax } = record.softmaxXentForward(plan, 'loss', logits, labels);
   plan.dispatch(lossMean, {
     label: LOSS_LABEL,
     params: { B },
@@ -45,7 +44,7 @@ export function recordLoss(plan: Plan, logits: Tensor, { labels }: Batch, metric
     role: 'observe',
   });
   recordFinite(plan, loss, metrics);
-  return { logits, labels, lse };
+  return { logits, labels, softmax };
 }
 
 /** Records the raising of the flag if `x` holds an infinity or a NaN; updates recorded after it then do nothing. */
@@ -55,8 +54,8 @@ export function recordFinite(plan: Plan, x: Tensor, { flag }: MetricRows): void 
 }
 
 /** Records dLogits (B, C) = softmax - onehot, the gradient of each sample's own loss. */
-export function recordLossGradient(plan: Plan, { logits, labels, lse }: LossState): Tensor {
-  return record.softmaxXentBackward(plan, 'loss.dLogits', logits, labels, lse);
+export function recordLossGradient(plan: Plan, { logits, labels, softmax }: LossState): Tensor {
+  return record.softmaxXentBackward(plan, 'loss.dLogits', logits, labels, softmax);
 }
 
 /** Records the end of a step: the counter on the GPU moves to the next row of the step table. */

@@ -9,6 +9,7 @@ import {
   type Compiled,
   compiled,
   compilesSlowly,
+  expectOfSixteenLess,
   type FusedArena,
   type FusedDispatch,
   type FusedForm,
@@ -152,6 +153,32 @@ describe.each(FORMS)('%s form', (name) => {
     for (const dispatch of arena.dispatches) {
       expect(await run(form, arena, dispatch)).toEqual(await run(form, arena, dispatch));
     }
+  });
+
+  it("a logit's size is not seen in the loss, nor in the gradient", async (context) => {
+    const form = formOf(context, name);
+    const arena = fusedArena(16, wave, ODD, { tiles: form.tiles, tick: ticksOf(wave, ODD.H).middle });
+    const { memory, sizes } = arena.layout;
+    const { B, C, classRow, slots } = sizes;
+    const content = arena.contents.memory as Float32Array;
+    for (let row = 0; row < slots * B; row++) {
+      content.set([40, ...Array<number>(C - 1).fill(24)], memory.logits + row * classRow);
+    }
+    content.fill(999, memory.dlogits, memory.loss);
+    (arena.contents.labels as Uint32Array).fill(0);
+    const loss = arena.layers({ predict: [ODD.H + 1, ODD.H + 1] }, { clock: 0 });
+    await check(form, arena, [loss]);
+    const after = await run(form, arena, loss);
+    const rows = Array.from({ length: slots * B }, (_, row) => memory.dlogits + row * classRow)
+      .map((at) => (after.memory as Float32Array).subarray(at, at + C))
+      .filter((row) => row[0] !== 999);
+    expect(rows).toHaveLength(B);
+    for (const row of rows) expectOfSixteenLess(row, C);
+    const losses = new Float32Array((after.state as Uint32Array).slice().buffer, 16, sizes.capacity);
+    const before = new Float32Array((arena.contents.state as Uint32Array).slice().buffer, 16, sizes.capacity);
+    const [written] = losses.filter((v, i) => !Object.is(v, before[i]));
+    const right = Math.log1p((C - 1) * Math.exp(-16));
+    expect(Math.abs(written! / right - 1)).toBeLessThan(80 * 2 ** -23);
   });
 
   it.for([

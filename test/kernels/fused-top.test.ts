@@ -3,6 +3,7 @@ import { fusedTop } from '../../src/kernels/fused.ts';
 import { fusedBackprop } from '../../src/train/schedules/fused.ts';
 import { useDevice } from '../support/device.ts';
 import {
+  expectOfSixteenLess,
   type FusedArena,
   type FusedForm,
   type FusedShape,
@@ -102,6 +103,30 @@ describe.each(FORMS)('%s form', (name) => {
     );
     expect(counted.reduce((a, b) => a + b, 0)).toBe(expected);
     expect(expected).toBeGreaterThan(0);
+  });
+
+  it("a logit's size is not seen in the loss, nor in the gradient", async (context) => {
+    const { top, tiles, constants } = formOf(context, name);
+    const arena = arenaOf(7, ODD, tiles);
+    const params = paramsOf(arena);
+    const { F, C, classRow } = arena.layout.sizes;
+    const weights = arena.contents.weights as Float32Array;
+    weights.fill(0, params.w, params.w! + F * classRow);
+    weights.set([40, ...Array<number>(C - 1).fill(24)], params.w! + F * classRow);
+    // All samples of the class of the largest logit.
+    (arena.contents.labels as Uint32Array).fill(0);
+    await expectTwin(device.gpu, top, params, topContents(arena), constants);
+    const { memory } = await runKernel(device.gpu, top, params, topContents(arena), constants);
+    for (let b = 0; b < ODD.B; b++) {
+      const at = params.dlogits! + b * classRow;
+      expectOfSixteenLess((memory as Float32Array).subarray(at, at + C), C);
+    }
+    const sums = Array.from(
+      { length: tiles ? Math.ceil(ODD.B / tiles.sums) : 1 },
+      (_, t) => memory![params.loss! + 2 * t]!,
+    );
+    const right = ODD.B * Math.log1p((C - 1) * Math.exp(-16));
+    expect(Math.abs(sums.reduce((a, b) => a + b, 0) / right - 1)).toBeLessThan(80 * 2 ** -23);
   });
 
   it.for([

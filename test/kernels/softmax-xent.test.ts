@@ -1,18 +1,32 @@
 import { describe, expect, it } from 'vitest';
 import { softmaxXentBackward, softmaxXentForward } from '../../src/kernels/softmax-xent.ts';
-import { softmaxXentForward as forwardTwin } from '../../src/reference/softmax-xent.ts';
+import { softmaxOf } from '../../src/reference/softmax-xent.ts';
 import { useDevice } from '../support/device.ts';
 import { expectTwin, labels, normals, Random, runKernel, unwritten } from '../support/kernel.ts';
 
 const device = useDevice();
 
-/** Runs both kernels against their twins; the backward one gets the log-sum-exp that the forward one should leave. */
+/** Runs both kernels against their twins; the backward one gets what the forward one should leave. */
 async function bothWays(B: number, C: number, logits: Float32Array, y: Uint32Array): Promise<void> {
-  const out = { lse: unwritten(B), loss: unwritten(B) };
+  const out = { largest: unwritten(B), sum: unwritten(B), loss: unwritten(B) };
   await expectTwin(device.gpu, softmaxXentForward, { B, C }, { logits, labels: y, ...out });
-  const lse = Float32Array.from(forwardTwin(logits, y, { B, C }).lse.value);
-  const dLogits = unwritten(B * C);
-  await expectTwin(device.gpu, softmaxXentBackward, { B, C }, { logits, labels: y, lse, dLogits });
+  const contents = { logits, labels: y, ...softmaxOf(logits, { B, C }), dLogits: unwritten(B * C) };
+  await expectTwin(device.gpu, softmaxXentBackward, { B, C }, contents);
+}
+
+/** What the two kernels make of logits, the second from what the first has left. */
+async function run(B: number, C: number, logits: Float32Array, y: Uint32Array) {
+  const out = { largest: unwritten(B), sum: unwritten(B), loss: unwritten(B) };
+  const contents = { logits, labels: y, ...out };
+  const { largest, sum, loss } = await runKernel(device.gpu, softmaxXentForward, { B, C }, contents);
+  const left = { largest: largest as Float32Array, sum: sum as Float32Array };
+  const { dLogits } = await runKernel(
+    device.gpu,
+    softmaxXentBackward,
+    { B, C },
+    { logits, labels: y, ...left, dLogits: unwritten(B * C) },
+  );
+  return { largest, sum, loss, dLogits };
 }
 
 describe.each([
@@ -63,12 +77,33 @@ describe('rows at the edges', () => {
 
   it('the loss of an impossible class is finite and as large as the logits say', async () => {
     const logits = Float32Array.of(1e4, -1e4, 0, -3e38);
-    const contents = { logits, labels: Uint32Array.of(1, 1), lse: unwritten(2), loss: unwritten(2) };
-    const { lse, loss } = await runKernel(device.gpu, softmaxXentForward, { B: 2, C: 2 }, contents);
-    // exp(0) may err by 3 ulp and log(1) by 2^-21: 10,000 absorbs both, 0 does not.
-    expect(lse[0]).toBe(1e4);
-    expect(Math.abs(lse[1]!)).toBeLessThan(2 ** -20);
+    const { largest, loss } = await run(2, 2, logits, Uint32Array.of(1, 1));
+    expect([...largest]).toEqual([1e4, 0]);
     expect([...loss]).toEqual([2e4, Math.fround(3e38)]);
+  });
+
+  // Differences of 16 and 0, at logits of three sizes: the size must not be seen in the loss.
+  it.each([
+    ['20 over nine times 4', [20, ...Array<number>(9).fill(4)], 9 * Math.exp(-16)],
+    ['40 over nine times 24', [40, ...Array<number>(9).fill(24)], 9 * Math.exp(-16)],
+    [
+      '16,777,216 over nine times 16,777,200',
+      [2 ** 24, ...Array<number>(9).fill(2 ** 24 - 16)],
+      9 * Math.exp(-16),
+    ],
+    ['1e7 twice', [1e7, 1e7], 1],
+  ])('logits of %s: the loss and the gradient are those of the differences', async (_, row, rest) => {
+    const C = row.length;
+    const { loss, dLogits } = await run(1, C, Float32Array.from(row), Uint32Array.of(0));
+    const right = Math.log1p(rest);
+    // exp(-16) may err by 35 ulp: of 2^-23 each, and 1e-6 does no harm to a logarithm's 2^-21 either.
+    expect(Math.abs(loss[0]! / right - 1)).toBeLessThan(36 * 2 ** -23);
+    expect(Math.abs(dLogits[0]! / (-rest / (1 + rest)) - 1)).toBeLessThan(40 * 2 ** -23);
+    for (let c = 1; c < C; c++)
+      expect(Math.abs(dLogits[c]! / (rest / (C - 1) / (1 + rest)) - 1)).toBeLessThan(40 * 2 ** -23);
+    // The label's own is minus the sum of the others, to the rounding of ten terms.
+    const others = [...dLogits.subarray(1)].reduce((total, v) => total + v, 0);
+    expect(Math.abs(dLogits[0]! + others)).toBeLessThan(12 * 2 ** -24 * others);
   });
 
   it("each sample's gradient adds up to 0, and is within [-1, 1], seed 4", async () => {
@@ -76,21 +111,17 @@ describe('rows at the edges', () => {
     const random = new Random(4);
     const logits = normals(random, B * C).map((v) => 5 * v);
     const y = labels(random, B, C);
-    const forward = { logits, labels: y, lse: unwritten(B), loss: unwritten(B) };
-    const { lse } = await runKernel(device.gpu, softmaxXentForward, { B, C }, forward);
-    const backward = { logits, labels: y, lse: lse as Float32Array, dLogits: unwritten(B * C) };
-    const { dLogits } = await runKernel(device.gpu, softmaxXentBackward, { B, C }, backward);
-    const bounds = forwardTwin(logits, y, { B, C }).lse.bound;
+    const { dLogits } = await run(B, C, logits, y);
     for (let b = 0; b < B; b++) {
       const row = [...dLogits.subarray(b * C, (b + 1) * C)];
-      const sum = row.reduce((total, v) => total + v, 0);
-      // The probabilities add up to exp(true lse - lse), and each errs by (3 + 2 |d|) ulp and |d| roundings, |d| < 60.
-      const error = 1.01 * bounds[b]! + 2 ** -24 * (6 + 5 * 60 + 2);
-      expect(Math.abs(sum)).toBeLessThan(error);
+      const own = row[y[b]!]!;
+      const others = row.reduce((total, v, c) => (c === y[b] ? total : total + v), 0);
+      // Of both a sum of C terms and a division of 2.5 ulp; exp's own error is the same term's in both.
+      expect(Math.abs(own + others)).toBeLessThan(2 ** -24 * (2 * C + 10) * others);
       row.forEach((v, c) => {
         const least = c === y[b] ? -1 : 0;
-        expect(v).toBeGreaterThanOrEqual(least);
-        expect(v).toBeLessThan(least + 1 + error);
+        expect(v).toBeGreaterThanOrEqual(least - 2 ** -21);
+        expect(v).toBeLessThan(least + 1 + 2 ** -21);
       });
     }
   });

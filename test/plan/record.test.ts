@@ -79,8 +79,11 @@ describe('shapes that do not fit are refused, and nothing is recorded', () => {
       () => record.softmaxXentForward(plan, 'l', t('logits', 3, 4), u('labels', 4)),
     ],
     [
-      'softmax_xent_backward: lse must have 3 elements, is (4)',
-      () => record.softmaxXentBackward(plan, 'd', t('logits', 3, 4), u('labels', 3), t('lse', 4)),
+      'softmax_xent_backward: sum must have 3 elements, is (4)',
+      () => {
+        const softmax = { largest: t('largest', 3), sum: t('sum', 4) };
+        record.softmaxXentBackward(plan, 'd', t('logits', 3, 4), u('labels', 3), softmax);
+      },
     ],
     [
       'label_rows_add: inner sizes differ: a is (3, 4), b is (10, 5)',
@@ -129,9 +132,9 @@ describe('results have the shapes of the mathematics', () => {
     const x = t('x', 5, 3);
     expect(record.biasAdd(plan, 'y', x, t('bias', 3)).shape).toEqual([5, 3]);
     expect(record.reluForward(plan, 'h', x).shape).toEqual([5, 3]);
-    const { lse, loss } = record.softmaxXentForward(plan, 'loss', x, u('labels', 5));
-    expect([lse.shape, loss.shape]).toEqual([[5], [5]]);
-    expect(record.softmaxXentBackward(plan, 'd', x, u('labels', 5), lse).shape).toEqual([5, 3]);
+    const softmax = record.softmaxXentForward(plan, 'loss', x, u('labels', 5));
+    expect([softmax.largest.shape, softmax.sum.shape, softmax.loss.shape]).toEqual([[5], [5], [5]]);
+    expect(record.softmaxXentBackward(plan, 'd', x, u('labels', 5), softmax).shape).toEqual([5, 3]);
     expect(record.squaredError(plan, 'dSg', x, t('goal', 5, 3)).shape).toEqual([5, 3]);
   });
 

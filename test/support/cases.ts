@@ -1,5 +1,6 @@
 import type { Constants } from '../../src/gpu/shader.ts';
 import { ROLE } from '../../src/kernels/fused-jobs.ts';
+import { softmaxOf } from '../../src/reference/softmax-xent.ts';
 import { fusedBackprop } from '../../src/train/schedules/fused.ts';
 import { wave } from '../../src/train/schedules/wave.ts';
 import { fusedArena, topContents } from './fused.ts';
@@ -49,6 +50,7 @@ export function smallCases(seed: number): Readonly<Record<string, Case>> {
     params: { M, K: K4, N: N4 },
     contents: { a: z(M * K4), b: z(K4 * N4), c: unwritten(M * N4) },
   };
+  const logits = z(B * C);
   const columnSum = { params: shape, contents: { x: z(B * F), total: unwritten(F) } };
   const batch = { x: z(B * F), mean: z(F), rstd: positive(F) };
   const affine = { gamma: z(F), beta: z(F) };
@@ -118,11 +120,11 @@ export function smallCases(seed: number): Readonly<Record<string, Case>> {
     },
     softmax_xent_forward: {
       params: { B, C },
-      contents: { logits: z(B * C), labels: y, lse: unwritten(B), loss: unwritten(B) },
+      contents: { logits: z(B * C), labels: y, largest: unwritten(B), sum: unwritten(B), loss: unwritten(B) },
     },
     softmax_xent_backward: {
       params: { B, C },
-      contents: { logits: z(B * C), labels: y, lse: positive(B), dLogits: unwritten(B * C) },
+      contents: { logits, labels: y, ...softmaxOf(logits, { B, C }), dLogits: unwritten(B * C) },
     },
     loss_mean: { params: { B }, contents: { loss: positive(B), step, losses: z(3) } },
     correct_count: {

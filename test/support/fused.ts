@@ -1,3 +1,4 @@
+import { expect } from 'vitest';
 import type { Gpu } from '../../src/gpu/gpu.ts';
 import type { KernelSpec } from '../../src/gpu/kernel.ts';
 import type { Constants } from '../../src/gpu/shader.ts';
@@ -262,6 +263,15 @@ export function fusedArena(
     top: (label) => dispatches.push({ label, kernel: 'top', params: topParams(layout), roles: 0 }),
   });
   return { layout, contents, dispatches, layers: (spans, extras) => layers('alone', spans, extras) };
+}
+
+/** Checks one sample's dLogits, of class 0, where its logit is any number and all others are 16 less. */
+export function expectOfSixteenLess(dLogits: ArrayLike<number>, C: number): void {
+  const p = Math.exp(-16) / (1 + (C - 1) * Math.exp(-16));
+  // exp(-16) may err by 35 ulp of at most 2^-23; sums and a division by a few more.
+  const most = 40 * 2 ** -23;
+  expect(Math.abs(dLogits[0]! / (-(C - 1) * p) - 1)).toBeLessThan(most);
+  for (let c = 1; c < C; c++) expect(Math.abs(dLogits[c]! / p - 1)).toBeLessThan(most);
 }
 
 /** The buffers that fused_top has. */

@@ -1,20 +1,20 @@
 import { argmax } from '../metrics.ts';
-import { type LogitsShape, softmaxXentBackward, softmaxXentForward } from '../softmax-xent.ts';
+import { type LogitsShape, log1pError, softmaxXentBackward, softmaxXentForward } from '../softmax-xent.ts';
 import { type Bounded, bounded, exact, gamma, TINY, U } from '../twin.ts';
 
 /**
  * Cross-entropy of each sample, its gradient, and 1 where it is classified correctly, from logits that are rounded
- * already, with `lse` as it was computed. log sum exp moves by at most the most that a logit of its row is off; a probability
- * exp(logit - lse) by the factor exp(d) for d = what its logit and lse are off together. The own roundings of
- * `softmaxXentForward` and `softmaxXentBackward`, relative ones of sums of exp, grow by no more than the same factor.
+ * already. If no logit of a row is off by more than d, a term exp(logit - largest) is off by a factor of exp(2 d) at most, and
+ * so is a sum of terms; a quotient of two of them, which all gradients are, by exp(2 d), too, since a factor of the largest
+ * cancels. The roundings of `softmaxXentForward` and `softmaxXentBackward`, relative to such terms, grow by no more.
  */
 export function softmaxXent(
   logits: Bounded,
   labels: ArrayLike<number>,
   { B, C }: LogitsShape,
 ): { readonly loss: Bounded; readonly dLogits: Bounded; readonly correct: Bounded } {
-  const { lse, loss } = softmaxXentForward(logits.value, labels, { B, C });
-  const dLogits = softmaxXentBackward(logits.value, labels, lse.value, { B, C });
+  const { sum, loss } = softmaxXentForward(logits.value, labels, { B, C });
+  const dLogits = softmaxXentBackward(logits.value, labels, { B, C });
   const correct = exact(new Float64Array(B));
   for (let b = 0; b < B; b++) {
     const row = logits.value.subarray(b * C, (b + 1) * C);
@@ -22,13 +22,14 @@ export function softmaxXent(
     const y = labels[b]!;
     const most = off.reduce((a, d) => Math.max(a, d), 0);
     const grown = Math.exp(2 * most);
-    const dLse = lse.bound[b]! * grown + most * (1 + 20 * U);
-    loss.bound[b] = loss.bound[b]! * grown + (most + off[y]!) * (1 + 20 * U);
+    const rest = sum.value[b]! - 1;
+    // Where the rounding may carry the rest across to the other way to take its logarithm, that one's error counts.
+    const carried = log1pError(rest, 0, grown) - log1pError(rest, 0);
+    loss.bound[b] = loss.bound[b]! * grown + Math.max(carried, 0) + (most + off[y]!) * (1 + 20 * U);
     for (let c = 0; c < C; c++) {
       const i = b * C + c;
-      const probability = Math.exp(row[c]! - lse.value[b]!);
-      const by = off[c]! + dLse;
-      dLogits.bound[i] = dLogits.bound[i]! * Math.exp(by) + probability * Math.expm1(by) + TINY;
+      dLogits.bound[i] =
+        dLogits.bound[i]! * grown + Math.abs(dLogits.value[i]!) * Math.expm1(2 * most) + TINY;
     }
     // The first of the largest; where rounding may tip it, either.
     const others = row.map((z, c) => (c === y ? Number.NEGATIVE_INFINITY : z + off[c]!));
