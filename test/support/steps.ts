@@ -274,6 +274,17 @@ export function readHeld(trainer: Trainer): Promise<Map<string, Float32Array>> {
   return readAll(trainer.gpu, heldTensors(trainer));
 }
 
+/** The gradients that a layered step has left, read back, by the labels of their parameters. */
+export async function readGradients({ gpu, net, models }: Trainer): Promise<Map<string, Float32Array>> {
+  const parameters = [...net.parameters, ...models.flatMap((m) => m.parameters)];
+  const labelOf = new Map(parameters.map(({ value, gradient }) => [gradient.label, value.label]));
+  const read = await readAll(
+    gpu,
+    parameters.map(({ gradient }) => gradient),
+  );
+  return new Map([...read].map(([label, x]) => [labelOf.get(label)!, x]));
+}
+
 /** Widened, as a twin takes them. */
 export function widened(tensors: ReadonlyMap<string, Float32Array>): Tensors {
   return new Map([...tensors].map(([label, data]) => [label, Float64Array.from(data)]));
