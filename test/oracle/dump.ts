@@ -1,5 +1,5 @@
-// Writes what PyTorch is to begin with, as JSON, into the file that is named: MNIST's rows and, for each run, its options,
-// the weights that the project begins with, and the rows of its batches. make.py calls it.
+// Writes what PyTorch is to begin with, as JSON, into the file that is named: MNIST's rows and, for each run and for so many
+// seeds, its options, the weights that the project begins with, and the rows of its batches. make.py calls it.
 import { writeFileSync } from 'node:fs';
 import { ResidentDataset } from '../../src/data/resident-dataset.ts';
 import { openDevice } from '../../src/gpu/open.ts';
@@ -19,14 +19,18 @@ const part = ({ count, features, values, labels }: typeof data.train) => ({
   values: base64(values),
   labels: base64(labels),
 });
-const runs: Record<string, unknown> = {};
+const runs: Record<string, unknown[]> = {};
 for (const [name, run] of RUNS) {
-  const trainer = new Trainer(gpu, resident, trainOptions(run, rules.get(run.rule)!));
-  const tensors: Record<string, unknown> = {};
-  for (const { label, shape, buffer } of heldTensors(trainer))
-    tensors[label] = { shape, values: base64(new Float32Array(await gpu.read(buffer))) };
-  runs[name] = { options: { ...NETWORK, ...run }, tensors, rows: base64(batchRows(data, run.steps)) };
-  trainer.destroy();
+  runs[name] = [];
+  for (let seed = 1; seed <= Number(process.argv[3]); seed++) {
+    const trainer = new Trainer(gpu, resident, trainOptions(run, rules.get(run.rule)!, seed));
+    const tensors: Record<string, unknown> = {};
+    for (const { label, shape, buffer } of heldTensors(trainer))
+      tensors[label] = { shape, values: base64(new Float32Array(await gpu.read(buffer))) };
+    const rows = base64(batchRows(data, run.steps, seed));
+    runs[name].push({ options: { ...NETWORK, seed, ...run }, tensors, rows });
+    trainer.destroy();
+  }
 }
 resident.destroy();
 gpu.destroy();

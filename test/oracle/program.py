@@ -54,6 +54,8 @@ class Program:
         self.held = {label: x for label, x in self.all.items() if not label.startswith("feedback")}
         self.optimizers = {label: self.optimizer(p) for label, p in self.parameters.items()}
         self.late = {}
+        # What a step puts through its ReLUs.
+        self.through_relu = []
 
     def optimizer(self, p):
         name, rate = self.options["optimizer"], self.options["learningRate"]
@@ -81,7 +83,10 @@ class Program:
         z = x @ weights if back is None else FixedBack.apply(x, weights, back)
         if labels is not None:
             z = z + self.all[f"{name}.U"][labels]
-        return torch.relu(self.normalise(name, z, training))
+        n = self.normalise(name, z, training)
+        if training:
+            self.through_relu.append(n.detach().flatten())
+        return torch.relu(n)
 
     def linear(self, name, x, back=None):
         weights = self.all[f"{name}.W"]
@@ -191,6 +196,7 @@ class Program:
         """One step; returns the loss and the gradients, as sums over the batch."""
         rule = {"delayed-bp": "bp", "cdni": "synthetic", "dni": "synthetic", "bisong": "synthetic"}
         name = self.options["rule"]
+        self.through_relu.clear()
         for p in self.parameters.values():
             p.grad = None
         loss = getattr(self, rule.get(name, name))(x, y)

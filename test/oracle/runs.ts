@@ -14,7 +14,7 @@ export interface OracleRun extends Pick<TrainOptions, 'learningRate' | 'optimize
 }
 
 /** What all runs share. */
-export const NETWORK = { hidden: 32, layers: 4, batchSize: 64, seed: 1 };
+export const NETWORK = { hidden: 32, layers: 4, batchSize: 64 };
 
 /** Width of the hidden layers of predictors that have a width of their own. */
 const width = 24;
@@ -71,8 +71,8 @@ export async function oracleData(): Promise<Dataset> {
 }
 
 /** The rows of `data.train` that the batches of so many steps have, one batch after the other. */
-export function batchRows(data: Dataset, steps: number): Uint32Array {
-  const { batchSize, seed } = NETWORK;
+export function batchRows(data: Dataset, steps: number, seed: number): Uint32Array {
+  const { batchSize } = NETWORK;
   const order = new BatchOrder(data.train.count, batchSize, seed);
   const rows = new Uint32Array(steps * batchSize);
   for (let t = 0; t < steps; t++) order.next(rows, t * batchSize);
@@ -83,4 +83,5 @@ export function batchRows(data: Dataset, steps: number): Uint32Array {
 export const trainOptions = (
   { learningRate, optimizer, lambda, synthetic }: OracleRun,
   rule: TrainOptions['rule'],
-): TrainOptions => ({ ...NETWORK, rule, learningRate, optimizer, lambda, synthetic, lrDrops: [] });
+  seed: number,
+): TrainOptions => ({ ...NETWORK, seed, rule, learningRate, optimizer, lambda, synthetic, lrDrops: [] });

@@ -284,7 +284,7 @@ def updates() -> None:
         case(
             f"adam from {where}",
             [["adam"], ["step_advance"]] * steps,
-            {"n": n, "scale": scale, "beta1": 0.9, "beta2": 0.999, "learningRate": 1e-3, "steps": steps},
+            {"n": n, "scale": scale, "beta1": 0.9, "beta2": 0.999, "rate": 1, "learningRate": 1e-3, "steps": steps},
             {**start, "m": torch.zeros(n), "v": torch.zeros(n)},
             optimise(lambda p: torch.optim.Adam([p], 1e-3), {}),
             twin="float32",
