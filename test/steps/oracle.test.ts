@@ -95,7 +95,7 @@ async function expectOracle(name: string, options: Partial<TrainOptions> = {}): 
   const { schedule = 'layered' } = options;
   const { seed } = expected.told.run;
   const trainer = new Trainer(device.gpu, resident, {
-    ...trainOptions(run, ruleNamed(run.rule)),
+    ...trainOptions(run, ruleNamed(run.rule), seed),
     ...options,
   });
   const evaluator = new Evaluator(device.gpu, trainer.net, resident.test);
