@@ -61,12 +61,12 @@ class Expected {
     if (off > 0) this.worst = Math.max(this.worst, off / bound);
   }
 
-  /** Each step's loss. */
+  /** Each step's loss, and that of the evaluation at the end. */
   losses(got: ArrayLike<number>): void {
     const [expected, bounds] = [this.#tensors.get('losses')!, this.#tensors.get('losses.bound')!];
     expect(got).toHaveLength(expected.length);
     for (let t = 0; t < expected.length; t++)
-      this.#judge(`the loss of step ${t + 1}`, Math.abs(got[t]! - expected[t]!), bounds[t]!);
+      this.#judge(`loss ${t + 1} of ${got.length}`, Math.abs(got[t]! - expected[t]!), bounds[t]!);
   }
 
   /** Samples that are classified correctly in evaluation. */
@@ -119,12 +119,11 @@ async function expectOracle(name: string, options: Partial<TrainOptions> = {}): 
         expected.tensor(`gradient/${label}`, gradients.get(label)!);
     }
     losses.push(...(await trainer.results(trainer.submit(run.steps - 1))).losses);
-    expected.losses(losses);
 
     const held = await readHeld(trainer);
     for (const label of expected.labels('end')) expected.tensor(`end/${label}`, held.get(label)!);
     const { loss, accuracy, samples } = await evaluator.score();
-    expected.tensor('evaluation', [loss]);
+    expected.losses([...losses, loss]);
     expected.correct(Math.round(accuracy * samples));
   } finally {
     evaluator.destroy();
