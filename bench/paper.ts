@@ -55,6 +55,7 @@ export function optionsOf(rule: LearningRule, asked: BenchConfig): TrainOptions 
     lrDrops: config.lrDrops,
     seed: config.seed,
     optimizer: config.optimizer,
+    conventions: config.conventions,
     updateProbability: config.updateProbability,
     lambda: rule.heeds.lambda ? config.lambda : 0,
     schedule: config.schedule,

@@ -1,3 +1,4 @@
+import { PYTORCH } from '../src/nn/conventions.ts';
 import type { BenchConfig, RuleAxes } from '../src/report/record.ts';
 
 /** A ready-made configuration: what `--preset` names. Any part of it can be set by an option of its own. */
@@ -6,6 +7,7 @@ export type Preset = Omit<BenchConfig, 'preset' | 'data'>;
 /** What combines with the rules, as long as nothing else is asked for: every rule as it is in its paper. */
 export const AXES: RuleAxes = {
   optimizer: 'adam',
+  conventions: PYTORCH,
   updateProbability: 1,
   lambda: 0,
   sgHidden: null,
@@ -51,18 +53,21 @@ export const presets: Readonly<Record<string, Preset>> = {
   },
   'bisong-50k': {
     ...PAPER,
+    methods: ['bp', 'cdni', 'bisong'],
     steps: 50_000,
     evalEvery: 1_000,
     presetNote: 'Bisong 2017, table 1: 50,000 steps',
   },
   'bisong-100k': {
     ...PAPER,
+    methods: ['bp', 'cdni', 'bisong'],
     steps: 100_000,
     evalEvery: 2_000,
     presetNote: 'Bisong 2017, table 2: 100,000 steps',
   },
   'paper-500k': {
     ...PAPER,
+    methods: ['bp', 'cdni', 'bisong'],
     steps: 500_000,
     evalEvery: 5_000,
     presetNote:

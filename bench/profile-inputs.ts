@@ -19,6 +19,7 @@ const SETTINGS: Params = {
   momentum: 0.1,
   beta1: 0.9,
   beta2: 0.999,
+  rate: 1,
   lambda: 0.5,
   mu: 0.9,
   a: 0.999,

@@ -7,6 +7,8 @@
 //   grid: ceil(F / COLS)      twin: src/reference/batchnorm.ts      maths: docs/04-batchnorm.md
 const COLS: u32 = 16u;
 const ROWS: u32 = 16u;
+// Less than B by this is what the running variance divides by: 1, unbiased, or 0.
+const BESSEL: u32 = 1u;
 struct Params { B: u32, F: u32, eps: f32, momentum: f32 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -61,6 +63,6 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local
     rstd[f] = 1.0 / sqrt(total / count + params.eps);
     // Exponential moving averages, for evaluation. A batch of one has no unbiased variance: it counts as 0.
     running_mean[f] += params.momentum * (m - running_mean[f]);
-    running_var[f] += params.momentum * (total / max(count - 1.0, 1.0) - running_var[f]);
+    running_var[f] += params.momentum * (total / max(count - f32(BESSEL), 1.0) - running_var[f]);
   }
 }

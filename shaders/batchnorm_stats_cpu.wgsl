@@ -5,6 +5,8 @@
 //   one lane for each column, no barrier; biased variance to normalise, unbiased to run; two passes
 //   grid: linear over F      twin: src/reference/batchnorm.ts      maths: docs/04-batchnorm.md
 const WG: u32 = 8u;
+// Less than B by this is what the running variance divides by: 1, unbiased, or 0.
+const BESSEL: u32 = 1u;
 struct Params { B: u32, F: u32, eps: f32, momentum: f32 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -40,5 +42,5 @@ fn main(
   rstd[f] = 1.0 / sqrt(squares / count + params.eps);
   // Exponential moving averages, for evaluation. A batch of one has no unbiased variance: it counts as 0.
   running_mean[f] += params.momentum * (m - running_mean[f]);
-  running_var[f] += params.momentum * (squares / max(count - 1.0, 1.0) - running_var[f]);
+  running_var[f] += params.momentum * (squares / max(count - f32(BESSEL), 1.0) - running_var[f]);
 }

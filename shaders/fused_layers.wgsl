@@ -20,6 +20,8 @@ const SPLIT: u32 = 2u;
 const FEATURES: u32 = 256u;
 // The roles that this pipeline is compiled for.
 const ROLES: u32 = 31u;
+// Less than B by this is what the running variance divides by: 1, unbiased, or 0.
+const BESSEL: u32 = 1u;
 
 const FORWARD = 1u;
 const TEACH = 2u;
@@ -209,8 +211,8 @@ fn merge_stats(l: u32, batch: u32, version: u32, f: u32, keep: bool) -> mat4x4<f
     memory[norm + row] = rstd;
     memory[norm + 2u * row] = gamma;
     memory[norm + 3u * row] = beta;
-    // Moving averages for evaluation; the variance unbiased.
-    let unbiased = s.squares / max(s.count - 1.0, 1.0);
+    // Moving averages for evaluation; the variance unbiased unless BESSEL is 0.
+    let unbiased = s.squares / max(s.count - f32(BESSEL), 1.0);
     weights[running] = moving[0] + params.momentum * (s.mean - moving[0]);
     weights[running + row] = moving[1] + params.momentum * (unbiased - moving[1]);
     // Here, too: where a compiler takes ReLU's select for a max, a NaN would not come through to the loss.

@@ -18,6 +18,8 @@ const LANES: u32 = 8u;
 const PILES: u32 = 8u;
 // The roles that this pipeline is compiled for.
 const ROLES: u32 = 31u;
+// Less than B by this is what the running variance divides by: 1, unbiased, or 0.
+const BESSEL: u32 = 1u;
 
 const FORWARD = 1u;
 const TEACH = 2u;
@@ -385,10 +387,10 @@ fn take_statistics(l: u32, job: Job, to: u32, lane: u32) {
     let norm = at_norm(l, job.batch) + f;
     memory[norm] = mean;
     memory[norm + params.F] = 1.0 / sqrt(squares / f32(params.B) + params.eps);
-    // Moving averages for evaluation; the variance unbiased.
+    // Moving averages for evaluation; the variance unbiased unless BESSEL is 0.
     let running = params.at_running + (l - 1u) * 2u * params.F + f;
     weights[running] += params.momentum * (mean - weights[running]);
-    let unbiased = squares / max(f32(params.B) - 1.0, 1.0);
+    let unbiased = squares / max(f32(params.B) - f32(BESSEL), 1.0);
     weights[running + params.F] += params.momentum * (unbiased - weights[running + params.F]);
   }
 }

@@ -14,6 +14,8 @@ const TILE_M: u32 = 32u;
 // Most units of a hidden layer, and most classes.
 const FEATURES: u32 = 256u;
 const CLASSES: u32 = 16u;
+// Less than B by this is what the running variance divides by: 1, unbiased, or 0.
+const BESSEL: u32 = 1u;
 
 const THREADS = ROWS * LANES;
 const OWN = (FEATURES + THREADS - 1u) / THREADS;  // columns of a thread
@@ -92,8 +94,8 @@ fn merge_stats(f: u32, keep: bool) -> vec4<f32> {
   let c = vec4<f32>(mean, 1.0 / sqrt(squares / count + params.eps), gamma, beta);
   if (keep) {
     for (var i = 0u; i < 4u; i++) { memory[params.norm + i * params.F + f] = c[i]; }
-    // Moving averages for evaluation; the variance unbiased.
-    let unbiased = squares / max(count - 1.0, 1.0);
+    // Moving averages for evaluation; the variance unbiased unless BESSEL is 0.
+    let unbiased = squares / max(count - f32(BESSEL), 1.0);
     weights[running] = moving.x + params.momentum * (mean - moving.x);
     weights[running + params.F] = moving.y + params.momentum * (unbiased - moving.y);
     // Here, too: where a compiler takes ReLU's select for a max, a NaN would not come through to the loss.

@@ -6,7 +6,7 @@ import { BatchOrder } from '../../src/data/batches.ts';
 import type { Dataset } from '../../src/data/dataset.ts';
 import { InputError } from '../../src/errors.ts';
 import type { Gpu } from '../../src/gpu/gpu.ts';
-import { BATCHNORM_EPS, BATCHNORM_MOMENTUM } from '../../src/nn/hidden-layer.ts';
+import { PYTORCH } from '../../src/nn/conventions.ts';
 import { Mlp, type MlpShape } from '../../src/nn/mlp.ts';
 import { ADAM } from '../../src/train/optimizer.ts';
 
@@ -102,7 +102,7 @@ export async function writeJob(
       samples: train.count,
       scale: train.scale,
       table: TABLE,
-      batchnorm: { eps: BATCHNORM_EPS, momentum: BATCHNORM_MOMENTUM },
+      batchnorm: { eps: PYTORCH.bnEps, momentum: PYTORCH.bnMomentum },
       adam: { learningRate, ...ADAM },
       files,
     };

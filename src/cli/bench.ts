@@ -14,7 +14,7 @@ import type { ScheduleWish } from '../train/schedules/driver.ts';
 import { checkAxes, partialAxes } from './axes.ts';
 import { readData } from './data.ts';
 import { stopOnInterrupt } from './interrupt.ts';
-import type { RunOptions } from './options.ts';
+import { type RunOptions, readConventions } from './options.ts';
 import { progressListener, scheduleNotes } from './progress.ts';
 
 /**
@@ -32,8 +32,10 @@ export function configOf(
   const { presetNote, ...preset } = presets[options.preset]!;
   // The preset first, for the order in which the note names what was changed.
   const own = { ...preset, ...AXES, schedule, ...preset };
+  const { conventions: text } = options;
+  const read = text === undefined ? {} : { conventions: readConventions(text) };
   const given: Partial<typeof own> = Object.fromEntries(
-    Object.entries(options).filter(([name, value]) => name in own && value !== undefined),
+    Object.entries({ ...options, ...read }).filter(([name, value]) => name in own && value !== undefined),
   );
   const { name, train, validation, test } = dataset;
   const config = {
@@ -74,7 +76,7 @@ export async function bench(options: RunOptions): Promise<number> {
   const say = (line: string) => stream.write(`${line}\n`);
   const note = quiet ? () => {} : say;
 
-  const dataset = await readData(options.data);
+  const dataset = await readData(options.data, options.conventions);
   const config = configOf(options, dataset);
   const folder = options.out ?? folderFor(options.preset);
   const removeUnused = await prepareFolder(folder);

@@ -1,6 +1,14 @@
 import { type Command, Option } from 'commander';
 import { presets } from '../../bench/presets.ts';
 import { InputError } from '../errors.ts';
+import {
+  CONVENTIONS,
+  type Conventions,
+  conventionRefuses,
+  conventionsText,
+  PYTORCH,
+  WORDS,
+} from '../nn/conventions.ts';
 import { OPTIMIZERS, type OptimizerName } from '../train/optimizer.ts';
 import { rules } from '../train/rules.ts';
 import { SCHEDULES, type ScheduleWish } from '../train/schedules/driver.ts';
@@ -17,6 +25,8 @@ export interface RunOptions {
   readonly lrDrops?: number[];
   readonly seed?: number;
   readonly optimizer?: OptimizerName;
+  /** As `--conventions` takes them, the shortest way. */
+  readonly conventions?: string;
   readonly updateProbability?: number;
   readonly lambda?: number;
   readonly sgHidden?: number;
@@ -120,6 +130,37 @@ export const methods =
     }
     return names;
   };
+
+/**
+ * Reads `pytorch` or `tf1`, and behind it single conventions as `KEY=VALUE` with commas between.
+ *
+ * @throws InputError that names the option, the key, what was expected and what was found
+ */
+export function readConventions(text: string): Conventions {
+  const [name = '', ...parts] = text.split(',').map((part) => part.trim());
+  const base = word('--conventions', CONVENTIONS)(name);
+  const given: Record<string, unknown> = {};
+  for (const part of parts) {
+    const [, key = '', value = ''] = /^([^=]*)=(.*)$/s.exec(part) ?? [];
+    const fail = (expected: string, found: string) => {
+      throw new InputError(`--conventions: expected ${expected}, found '${found}'`);
+    };
+    if (!Object.hasOwn(PYTORCH, key))
+      fail(`KEY=VALUE with KEY among ${Object.keys(PYTORCH).join(', ')}`, part);
+    if (Object.hasOwn(given, key)) fail(`each key once`, part);
+    given[key] =
+      key === 'bnBias'
+        ? ({ yes: true, no: false } as Record<string, boolean>)[value]
+        : Object.hasOwn(WORDS, key) || value === ''
+          ? value
+          : Number(value);
+    const expected = conventionRefuses(key, given[key]);
+    if (expected !== undefined) fail(`${expected} for ${key}`, value);
+  }
+  // TensorFlow's layer has a bias; batch norm takes it off again, unless it is frozen.
+  const bias = name === 'tf1' && given.bnMode === 'frozen' ? { bnBias: true } : {};
+  return { ...base, ...bias, ...given };
+}
 
 const preset = (text: string): string =>
   word('--preset', Object.fromEntries(Object.keys(presets).map((name) => [name, name])))(text);
@@ -225,6 +266,11 @@ export function addRunOptions(command: Command): Command {
     .option('--lr-drops <steps>', 'divide the learning rate by 10 at these steps, or none', drops)
     .option('--seed <n>', 'of initialisation, shuffle and draws of updates', whole('--seed', 0, 2 ** 32 - 1));
   return addScheduleOptions(addRuleOptions(command))
+    .option(
+      '--conventions <name[,key=value...]>',
+      `what papers leave to their framework: pytorch (the default) or tf1, TensorFlow's of 2017; keys are ${Object.keys(PYTORCH).join(', ')}`,
+      (text: string) => conventionsText(readConventions(text)),
+    )
     .option('--eval-every <n>', 'steps between evaluations', whole('--eval-every', 1, MOST))
     .option('--data <dir>', 'four IDX files, gzipped or not; MNIST by default', nonEmpty('--data'))
     .option(

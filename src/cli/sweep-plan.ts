@@ -24,7 +24,7 @@ export const NOT_TAKEN = ['seed', 'out', 'json'];
 const NOT_OF_CELLS = ['preset', 'data', 'adapter', 'quiet'];
 
 /** Options that a grid cannot vary, as they are lists, or say nothing about the training. */
-const NOT_SET = [...NOT_TAKEN, ...NOT_OF_CELLS, 'lr-drops', 'diagnose'];
+const NOT_SET = [...NOT_TAKEN, ...NOT_OF_CELLS, 'lr-drops', 'diagnose', 'conventions'];
 
 /** What `--scale` shortens, and so cannot be given beside it. */
 const SCALED = ['steps', 'lr-drops', 'eval-every'];

@@ -66,7 +66,7 @@ function otherDevices(records: Iterable<BenchRecord>, gpu: Gpu): string | undefi
  * @throws whatever stopped it; the cells that had ended by then have been kept.
  */
 export async function sweep(request: SweepRequest): Promise<number> {
-  const dataset = await readData(request.data);
+  const dataset = await readData(request.data, request.conventions);
   const wanted = planSweep(request, dataset);
   const time = wanted.date.slice(0, 19).replaceAll(':', '-');
   const folder = await SweepFolder.open(request.out ?? join('runs', `${time}-sweep`));

@@ -43,6 +43,8 @@ export interface DatasetInput {
    * validation rows.
    */
   test?: SampleArrays | undefined;
+  /** Which rows of `train` the validation rows are, where `validation` is left out; `last` by default. */
+  validationRows?: 'first' | 'last' | undefined;
 }
 
 /**
@@ -68,7 +70,7 @@ export function makeDataset(input: DatasetInput): Dataset {
     test = parts.validation;
   }
   if (!validation) {
-    const parts = split(train, validationCountOf(train.count));
+    const parts = split(train, validationCountOf(train.count), input.validationRows);
     train = parts.train;
     validation = parts.validation;
   }
@@ -98,14 +100,18 @@ export function validationCountOf(count: number): number {
 }
 
 /**
- * Carves the last rows off for validation: 60,000 samples and a count of 5,000 give 55,000 and 5,000. Both
+ * Carves the last rows (or the first) off for validation: 60,000 samples and a count of 5,000 give 55,000 and 5,000. Both
  * parts are views of the same arrays.
  *
  * @param samples rows in file order
  * @param validationCount how many rows to carve off, from 1 to samples.count - 1
  * @throws InputError if validationCount is out of that range
  */
-export function split(samples: Samples, validationCount: number): { train: Samples; validation: Samples } {
+export function split(
+  samples: Samples,
+  validationCount: number,
+  from: 'first' | 'last' = 'last',
+): { train: Samples; validation: Samples } {
   const { count } = samples;
   if (!Number.isInteger(validationCount) || validationCount < 1 || validationCount >= count) {
     throw new InputError(
@@ -113,6 +119,8 @@ export function split(samples: Samples, validationCount: number): { train: Sampl
         `found a count of ${String(validationCount)}`,
     );
   }
+  if (from === 'first')
+    return { train: rows(samples, validationCount, count), validation: rows(samples, 0, validationCount) };
   const first = count - validationCount;
   return { train: rows(samples, 0, first), validation: rows(samples, first, count) };
 }

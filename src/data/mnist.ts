@@ -42,6 +42,8 @@ export interface ImageDataOptions {
   classes?: number | undefined;
   /** Refuse files whose MD5 sums are not MNIST's. By default true if no folder is given, false if one is. */
   requireMnist?: boolean | undefined;
+  /** Which rows of the training file are held out; `last` by default, `first` as TensorFlow's loader had it in 2017. */
+  validation?: 'first' | 'last' | undefined;
 }
 
 /**
@@ -90,7 +92,7 @@ export async function loadImageData(dir?: string, options: ImageDataOptions = {}
 
 /**
  * Reads MNIST, or a data set of the same form, as training, validation and test samples of bytes, scaled by
- * 1/255. Validation is the last twelfth of the training file: 55,000 / 5,000 / 10,000 samples for MNIST.
+ * 1/255. Validation is the last twelfth of the training file (or the first): 55,000 / 5,000 / 10,000 samples for MNIST.
  *
  * @param dir as for {@link loadImageData}
  * @throws InputError as {@link loadImageData}, and if the training file has fewer than two images
@@ -102,6 +104,7 @@ export async function mnistDataset(dir?: string, options: ImageDataOptions = {})
     classes,
     train: { values: train.images.bytes, labels: train.labels.labels },
     test: { values: test.images.bytes, labels: test.labels.labels },
+    ...(options.validation && { validationRows: options.validation }),
   });
 }
 

@@ -16,13 +16,13 @@ export function readConstants(source: string): Constants {
 /**
  * The same shader with other constants: rewrites exactly the line of each name given and nothing else.
  *
- * @throws Error when the shader has no constant of that name, or the value is no positive integer.
+ * @throws Error when the shader has no constant of that name, or the value is no integer from 0 on.
  */
 export function withConstants(source: string, changed: Constants, file: string): string {
   let text = source;
   for (const [name, value] of Object.entries(changed)) {
-    if (!Number.isInteger(value) || value < 1) {
-      throw new Error(`shaders/${file}.wgsl: constant ${name} must be a positive integer, got ${value}`);
+    if (!Number.isInteger(value) || value < 0) {
+      throw new Error(`shaders/${file}.wgsl: constant ${name} must be an integer from 0 on, got ${value}`);
     }
     const line = new RegExp(`^const ${name}: u32 = \\d+u;`, 'm');
     if (!line.test(text)) throw new Error(`shaders/${file}.wgsl has no line "const ${name}: u32 = ...u;"`);

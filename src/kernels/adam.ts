@@ -6,7 +6,7 @@ import { linear } from './grids.ts';
 /** One Adam update of a parameter. */
 export const adam = defineKernel({
   file: 'adam',
-  params: { n: 'u32', scale: 'f32', beta1: 'f32', beta2: 'f32' },
+  params: { n: 'u32', scale: 'f32', beta1: 'f32', beta2: 'f32', rate: 'f32' },
   buffers: {
     dP: 'read',
     table: 'read',
@@ -28,6 +28,10 @@ export const adam = defineKernel({
       };
     }
     const row = 2 * t.step[0]!;
-    return twin.adam(t.dP, t.p, t.m, t.v, { ...k, stepSize: t.table[row]!, epsHat: t.table[row + 1]! });
+    return twin.adam(t.dP, t.p, t.m, t.v, {
+      ...k,
+      stepSize: k.rate * t.table[row]!,
+      epsHat: t.table[row + 1]!,
+    });
   },
 });

@@ -16,8 +16,8 @@ export const batchnormStats = defineKernel({
   grid: ({ F }, c) => columns(F, c),
   flops: ({ B, F }) => 4 * B * F + 12 * F,
   bytes: ({ B, F }) => 4 * (B * F + 6 * F),
-  twin: (p, t) => {
-    const s = twin.batchnormStats(t.x, t.running_mean, t.running_var, p);
+  twin: (p, t, { BESSEL }) => {
+    const s = twin.batchnormStats(t.x, t.running_mean, t.running_var, { ...p, bessel: BESSEL! });
     return { mean: s.mean, rstd: s.rstd, running_mean: s.runningMean, running_var: s.runningVar };
   },
 });

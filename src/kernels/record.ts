@@ -118,7 +118,11 @@ export function batchnormStats(
   label: string,
   x: Tensor,
   bn: BatchnormTensors,
-  { eps, momentum }: { eps: number; momentum: number },
+  {
+    eps,
+    momentum,
+    variance = 'unbiased',
+  }: { eps: number; momentum: number; variance?: 'unbiased' | 'biased' },
 ): StatsTensors {
   const [B, F] = matrix(x, 'batchnorm_stats: x');
   for (const t of [bn.runningMean, bn.runningVar]) vector('batchnorm_stats', t, F);
@@ -126,6 +130,7 @@ export function batchnormStats(
   plan.dispatch(plan.gpu.isCpu ? batchnorm.batchnormStatsCpu : batchnorm.batchnormStats, {
     label: `${label}.batchnorm_stats`,
     params: { B, F, eps, momentum },
+    ...(variance === 'biased' && { constants: { BESSEL: 0 } }),
     tensors: { x, ...stats, running_mean: bn.runningMean, running_var: bn.runningVar },
   });
   return stats;
@@ -172,7 +177,10 @@ export function batchnormEval(
   return y;
 }
 
-/** dGamma and dBeta into tensors that are there, and the gradient of batch norm's input x (B, F) as the result. */
+/**
+ * dGamma and dBeta into tensors that are there, and the gradient of batch norm's input x (B, F) as the result. What of it
+ * goes by way of mean and rstd is made of `through`: of the sums, or of zeros where they do not depend on x.
+ */
 export function batchnormBackward(
   plan: Plan,
   label: string,
@@ -181,6 +189,7 @@ export function batchnormBackward(
   gamma: Tensor,
   dY: Tensor,
   sums: { readonly dGamma: Tensor; readonly dBeta: Tensor },
+  through = sums,
 ): Tensor {
   const [B, F] = matrix(x, 'batchnorm_backward: x');
   sameShape('batchnorm_backward', x, dY);
@@ -191,7 +200,7 @@ export function batchnormBackward(
   const sumsLabel = `${label}.batchnorm_backward_sums`;
   plan.dispatch(sumsSpec, { label: sumsLabel, params: { B, F }, tensors: { x, mean, rstd, dY, ...sums } });
   const dX = plan.tensor(label, [B, F]);
-  const tensors = { x, mean, rstd, gamma, dY, ...sums, dX };
+  const tensors = { x, mean, rstd, gamma, dY, ...through, dX };
   const inputLabel = `${label}.batchnorm_backward_input`;
   plan.dispatch(batchnorm.batchnormBackwardInput, { label: inputLabel, params: { B, F }, tensors });
   return dX;

@@ -3,6 +3,7 @@ import type { Gpu } from '../gpu/gpu.ts';
 import type { Plan } from '../gpu/plan.ts';
 import * as record from '../kernels/record.ts';
 import type { Tensor } from '../tensor.ts';
+import { type Conventions, PYTORCH } from './conventions.ts';
 import { OutputLayer } from './output-layer.ts';
 import type { Parameter } from './parameter.ts';
 
@@ -10,8 +11,15 @@ import type { Parameter } from './parameter.ts';
 export class LocalClassifier {
   readonly #layer: OutputLayer;
 
-  constructor(gpu: Gpu, label: string, features: number, classes: number, random: Random) {
-    this.#layer = new OutputLayer(gpu, label, features, classes, random);
+  constructor(
+    gpu: Gpu,
+    label: string,
+    features: number,
+    classes: number,
+    random: Random,
+    conventions: Conventions = PYTORCH,
+  ) {
+    this.#layer = new OutputLayer(gpu, label, features, classes, random, conventions);
   }
 
   get parameters(): readonly Parameter[] {

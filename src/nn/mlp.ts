@@ -3,6 +3,7 @@ import { InputError } from '../errors.ts';
 import type { Gpu } from '../gpu/gpu.ts';
 import type { Plan } from '../gpu/plan.ts';
 import type { Tensor } from '../tensor.ts';
+import { type Conventions, PYTORCH } from './conventions.ts';
 import { HiddenLayer } from './hidden-layer.ts';
 import { OutputLayer } from './output-layer.ts';
 import type { Parameter } from './parameter.ts';
@@ -22,6 +23,8 @@ export interface MlpShape {
 export class Mlp {
   readonly gpu: Gpu;
   readonly shape: MlpShape;
+  /** Those that it was made with; of them, those of a network. */
+  readonly conventions: Conventions;
   readonly hidden: readonly HiddenLayer[];
   readonly output: OutputLayer;
 
@@ -31,7 +34,7 @@ export class Mlp {
    *
    * @throws InputError for sizes that are none.
    */
-  constructor(gpu: Gpu, shape: MlpShape, seed: number) {
+  constructor(gpu: Gpu, shape: MlpShape, seed: number, conventions: Conventions = PYTORCH) {
     const { inputs, hidden, layers, classes } = shape;
     for (const [name, least] of [
       ['inputs', 1],
@@ -46,13 +49,15 @@ export class Mlp {
     const random = new Random(seed);
     this.gpu = gpu;
     this.shape = shape;
+    this.conventions = conventions;
     const made = gpu.allOrNothing(() => {
       const below = Array.from({ length: layers - 1 }, (_, i) => {
         const label = `layer${i + 1}`;
-        return new HiddenLayer(gpu, label, i === 0 ? inputs : hidden, hidden, random.fork(label));
+        const sizes = [i === 0 ? inputs : hidden, hidden] as const;
+        return new HiddenLayer(gpu, label, ...sizes, random.fork(label), { conventions });
       });
       const label = `layer${layers}`;
-      return { below, top: new OutputLayer(gpu, label, hidden, classes, random.fork(label)) };
+      return { below, top: new OutputLayer(gpu, label, hidden, classes, random.fork(label), conventions) };
     });
     this.hidden = made.below;
     this.output = made.top;

@@ -3,7 +3,8 @@ import type { Gpu } from '../gpu/gpu.ts';
 import type { Plan } from '../gpu/plan.ts';
 import * as record from '../kernels/record.ts';
 import type { Tensor } from '../tensor.ts';
-import { heNormal } from './init.ts';
+import { type Conventions, PYTORCH } from './conventions.ts';
+import { initialBias, initialWeights } from './init.ts';
 import { type Parameter, parameter } from './parameter.ts';
 
 /** The output layer: logits = x W + bias. */
@@ -14,13 +15,25 @@ export class OutputLayer {
   readonly weights: Parameter;
   readonly bias: Parameter;
 
-  /** W is He normal, the bias 0. */
-  constructor(gpu: Gpu, label: string, inputs: number, outputs: number, random: Random) {
+  /** W and the bias begin as the convention says: by default W is He normal, the bias 0. */
+  constructor(
+    gpu: Gpu,
+    label: string,
+    inputs: number,
+    outputs: number,
+    random: Random,
+    { init }: Pick<Conventions, 'init'> = PYTORCH,
+  ) {
     this.label = label;
     this.inputs = inputs;
     this.outputs = outputs;
-    this.weights = parameter(gpu, `${label}.W`, [inputs, outputs], heNormal(random, inputs, outputs));
-    this.bias = parameter(gpu, `${label}.bias`, [outputs], new Float32Array(outputs));
+    this.weights = parameter(
+      gpu,
+      `${label}.W`,
+      [inputs, outputs],
+      initialWeights(init, random, inputs, outputs),
+    );
+    this.bias = parameter(gpu, `${label}.bias`, [outputs], initialBias(init, random, inputs, outputs));
   }
 
   get parameters(): readonly Parameter[] {

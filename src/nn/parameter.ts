@@ -5,6 +5,11 @@ import { createTensor, type Tensor, tensorFrom } from '../tensor.ts';
 export interface Parameter {
   readonly value: Tensor;
   readonly gradient: Tensor;
+  /**
+   * Set where the loss that it learns from is another than the one whose gradient is computed, by constant factors alone:
+   * the optimizer sees the gradient times `gradient`, and its step is taken times `step`.
+   */
+  readonly scaled?: { readonly gradient: number; readonly step: number } | undefined;
 }
 
 /** A parameter `label` that begins with `data`, and a gradient `label` with a `d` before its last name. */

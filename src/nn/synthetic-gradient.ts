@@ -1,9 +1,11 @@
 import type { Random } from '../data/random.ts';
+import { InputError } from '../errors.ts';
 import type { Gpu } from '../gpu/gpu.ts';
 import type { Plan } from '../gpu/plan.ts';
 import * as record from '../kernels/record.ts';
 import { sigmoidBackward, sigmoidForward } from '../kernels/record-models.ts';
 import type { Tensor } from '../tensor.ts';
+import { type Conventions, PYTORCH } from './conventions.ts';
 import { HiddenLayer, type HiddenState } from './hidden-layer.ts';
 import { type Parameter, parameter } from './parameter.ts';
 
@@ -74,30 +76,61 @@ export class SyntheticGradient implements GradientModel {
   /** c (features). */
   readonly bias: Parameter;
   readonly #gpu: Gpu;
+  readonly #hiddenScaled: Parameter['scaled'];
 
-  constructor(gpu: Gpu, label: string, shape: SyntheticGradientShape, random: Random) {
+  /**
+   * With the convention `sgLoss: 'mean'` the model predicts the gradient of the batch's mean loss, which is 1 / batchSize
+   * of each sample's own, and learns by the mean over batch and features. Its parameters stay in units of the samples' own
+   * gradients all the same: the last layer's are batchSize times those of that model, so that its steps are, too, and
+   * the gradients are what is left by the change of variables (docs/16-conventions.md).
+   *
+   * @throws InputError for a sigmoid with that convention, which no change of variables makes the same
+   */
+  constructor(
+    gpu: Gpu,
+    label: string,
+    shape: SyntheticGradientShape,
+    random: Random,
+    { conventions = PYTORCH, batchSize = 1 }: { conventions?: Conventions; batchSize?: number } = {},
+  ) {
     const { features, classes, hidden, width, labels, output } = shape;
+    const mean = conventions.sgLoss === 'mean';
+    if (mean && output === 'sigmoid') {
+      throw new InputError(
+        '--conventions: expected sgLoss=sum with predictors of sigmoid output, found mean',
+      );
+    }
     this.#gpu = gpu;
     this.label = label;
     this.shape = shape;
     this.hidden = Array.from({ length: hidden }, (_, i) => {
       const name = `${label}.hidden${i + 1}`;
       const conditioned = labels && i === 0 ? classes : undefined;
-      return new HiddenLayer(gpu, name, i === 0 ? features : width, width, random.fork(name), conditioned);
+      const sizes = [i === 0 ? features : width, width] as const;
+      return new HiddenLayer(gpu, name, ...sizes, random.fork(name), { classes: conditioned, conventions });
     });
     const inputs = hidden > 0 ? width : features;
-    this.weights = parameter(gpu, `${label}.V`, [inputs, features], new Float32Array(inputs * features));
+    const elements = batchSize * features;
+    const scaled = mean ? { gradient: 1 / elements, step: batchSize } : undefined;
+    this.#hiddenScaled = mean ? { gradient: 1 / (batchSize * elements), step: 1 } : undefined;
+    const last = (name: string, size: readonly number[], data: Float32Array): Parameter => ({
+      ...parameter(gpu, `${label}.${name}`, size, data),
+      scaled,
+    });
+    this.weights = last('V', [inputs, features], new Float32Array(inputs * features));
     if (labels && hidden === 0) {
       const zeros = new Float32Array(classes * features);
-      this.labelRows = parameter(gpu, `${label}.U`, [classes, features], zeros);
+      this.labelRows = last('U', [classes, features], zeros);
     }
     const start = new Float32Array(features).fill(output === 'sigmoid' ? -0.5 : 0);
-    this.bias = parameter(gpu, `${label}.c`, [features], start);
+    this.bias = last('c', [features], start);
   }
 
   get parameters(): readonly Parameter[] {
     const rows = this.labelRows ? [this.labelRows] : [];
-    return [...this.hidden.flatMap((layer) => layer.parameters), this.weights, ...rows, this.bias];
+    const scaled = this.#hiddenScaled;
+    const below = this.hidden.flatMap((layer) => layer.parameters);
+    return [...below.map((each) => (scaled ? { ...each, scaled } : each)), this.weights, ...rows, this.bias];
   }
 
   predict(plan: Plan, message: Tensor, labels: Tensor): Answer {

@@ -13,13 +13,14 @@ export interface BatchStats {
 
 /**
  * Mean and 1 / sqrt(var + eps) of each feature over the batch (biased variance), and the running statistics
- * (unbiased variance, exponential moving average). Ioffe and Szegedy 2015, algorithm 1.
+ * (exponential moving averages; of the variance with the divisor B - bessel: 1, unbiased, or 0). Ioffe and Szegedy 2015,
+ * algorithm 1.
  */
 export function batchnormStats(
   x: Numbers,
   runningMean: Numbers,
   runningVar: Numbers,
-  { B, F, eps, momentum }: MatrixShape & { eps: number; momentum: number },
+  { B, F, eps, momentum, bessel = 1 }: MatrixShape & { eps: number; momentum: number; bessel?: number },
 ): BatchStats {
   const out = { mean: bounded(F), rstd: bounded(F), runningMean: bounded(F), runningVar: bounded(F) };
   for (let f = 0; f < F; f++) {
@@ -43,8 +44,9 @@ export function batchnormStats(
     const least = Math.max(variance + eps - dVariance, eps / 2);
     const dRstd = 0.5 * least ** -1.5 * (dVariance + 2 * U * (variance + eps)) + 16 * U * rstd;
 
-    const unbiased = squares / Math.max(B - 1, 1);
-    const dUnbiased = (dVariance * B) / Math.max(B - 1, 1) + 6 * U * unbiased;
+    const others = Math.max(B - bessel, 1);
+    const unbiased = squares / others;
+    const dUnbiased = (dVariance * B) / others + 6 * U * unbiased;
     set(out.mean, f, mean, dMean);
     set(out.rstd, f, rstd, dRstd);
     set(out.runningMean, f, ...movingAverage(runningMean[f]!, mean, dMean, momentum));

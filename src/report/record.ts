@@ -1,4 +1,5 @@
 import type { AdapterInfo } from '../gpu/adapters.ts';
+import type { Conventions } from '../nn/conventions.ts';
 import type { Diagnosis } from '../train/diagnose.ts';
 import type { Score } from '../train/evaluate.ts';
 import type { OptimizerName } from '../train/optimizer.ts';
@@ -11,6 +12,8 @@ export const SCHEMA_VERSION = 1;
 /** The options that combine with learning rules; a rule that does not heed one is trained as if it were not there. */
 export interface RuleAxes {
   readonly optimizer: OptimizerName;
+  /** What a paper leaves to its framework. */
+  readonly conventions: Conventions;
   /** Chance of each layer to be updated in a step. */
   readonly updateProbability: number;
   /** BP(lambda): the share of the true gradient. */

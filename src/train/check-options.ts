@@ -1,4 +1,5 @@
 import { InputError } from '../errors.ts';
+import { conventionRefuses, PYTORCH } from '../nn/conventions.ts';
 import { MOST_LAYERS } from './events.ts';
 import { OPTIMIZERS } from './optimizer.ts';
 import { SCHEDULES } from './schedules/driver.ts';
@@ -27,6 +28,15 @@ export function checkOptions(options: TrainOptions, layers: number): void {
     if (found !== undefined && !values.includes(found)) {
       refuse(name, `one of ${values.join(', ')}`, typeof found === 'string' ? `'${found}'` : found);
     }
+  }
+  for (const [name, value] of Object.entries(options.conventions ?? {})) {
+    const expected = conventionRefuses(name, value);
+    if (expected !== undefined)
+      refuse(
+        Object.hasOwn(PYTORCH, name) ? `conventions.${name}` : 'conventions',
+        expected,
+        Object.hasOwn(PYTORCH, name) ? value : name,
+      );
   }
   if (!Number.isInteger(layers) || layers < 2 || layers > MOST_LAYERS) {
     refuse('layers', `a whole number from 2 to ${MOST_LAYERS}`, layers);

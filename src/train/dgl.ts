@@ -15,10 +15,10 @@ export const dgl: LearningRule<LocalClassifier> = {
   unlocks: true,
   heeds: { synthetic: false, lambda: false },
 
-  createModels: (gpu, { hidden, layers, classes }, _, random) =>
+  createModels: (gpu, { hidden, layers, classes }, { conventions }, random) =>
     Array.from({ length: layers - 1 }, (_, i) => {
       const label = `head${i + 1}`;
-      return new LocalClassifier(gpu, label, hidden, classes, random.fork(label));
+      return new LocalClassifier(gpu, label, hidden, classes, random.fork(label), conventions);
     }),
 
   // A layer and its classifier learn together.

@@ -1,6 +1,7 @@
 import type { Plan } from '../gpu/plan.ts';
 import { adam } from '../kernels/adam.ts';
 import { momentum, sgd } from '../kernels/sgd.ts';
+import type { Conventions } from '../nn/conventions.ts';
 import type { Parameter } from '../nn/parameter.ts';
 import { type AdamOptions, adamCorrection } from '../reference/adam.ts';
 import type { StepTable, UpdateRow } from './step-table.ts';
@@ -13,6 +14,16 @@ export type OptimizerName = (typeof OPTIMIZERS)[number];
 
 /** The constants of Kingma and Ba 2015, algorithm 1. */
 export const ADAM: AdamOptions = { beta1: 0.9, beta2: 0.999, eps: 1e-8 };
+
+/** Adam's constants with epsilon as the conventions have it. */
+export const adamOf = ({
+  adamEps,
+  adamEpsSize,
+}: Pick<Conventions, 'adamEps' | 'adamEpsSize'>): AdamOptions => ({
+  ...ADAM,
+  eps: adamEpsSize,
+  form: adamEps,
+});
 
 /** How much of its velocity gradient descent with momentum keeps. */
 export const MOMENTUM = 0.9;
@@ -39,9 +50,10 @@ export class Optimizer {
   ): void {
     const { step, flag, batchSize } = this.#table;
     const table = this.#table.updates(event);
-    const scale = 1 / batchSize;
     for (const parameter of parameters) {
-      const { value: p } = parameter;
+      const { value: p, scaled = { gradient: 1, step: 1 } } = parameter;
+      // The step of sgd and momentum is in proportion to the gradient; Adam's is not.
+      const scale = (scaled.gradient * (this.name === 'adam' ? 1 : scaled.step)) / batchSize;
       const n = p.size;
       const dP = gradientOf(parameter);
       const label = `${p.label}.${this.name}`;
@@ -52,7 +64,7 @@ export class Optimizer {
         const moments = { m: moment('m'), v: moment('v') };
         plan.dispatch(adam, {
           label,
-          params: { n, scale, beta1, beta2 },
+          params: { n, scale, beta1, beta2, rate: scaled.step },
           tensors: { ...tensors, ...moments },
           role: event,
         });
@@ -72,6 +84,13 @@ export class Optimizer {
 }
 
 /** The row of a step table for an optimizer's t-th update (counted from 1) at a learning rate. */
-export function updateRow(optimizer: OptimizerName, learningRate: number, t: number): UpdateRow {
-  return optimizer === 'adam' ? adamCorrection(learningRate, t, ADAM) : { stepSize: learningRate, epsHat: 0 };
+export function updateRow(
+  optimizer: OptimizerName,
+  learningRate: number,
+  t: number,
+  adamOptions: AdamOptions = ADAM,
+): UpdateRow {
+  return optimizer === 'adam'
+    ? adamCorrection(learningRate, t, adamOptions)
+    : { stepSize: learningRate, epsHat: 0 };
 }

@@ -2,6 +2,7 @@ import type { Random } from '../data/random.ts';
 import type { Batch } from '../data/resident.ts';
 import type { Gpu } from '../gpu/gpu.ts';
 import type { Plan } from '../gpu/plan.ts';
+import type { Conventions } from '../nn/conventions.ts';
 import type { Mlp, MlpShape } from '../nn/mlp.ts';
 import type { Parameter } from '../nn/parameter.ts';
 import type { Tensor } from '../tensor.ts';
@@ -26,6 +27,9 @@ export interface RuleOptions {
   };
   /** BP(lambda): the share of the true gradient in what a layer learns from. 0 is pure SG, 1 is backprop. */
   readonly lambda: number;
+  /** Those that the models begin and learn by. */
+  readonly conventions: Conventions;
+  readonly batchSize: number;
 }
 
 /** What a learning rule records its step on. */

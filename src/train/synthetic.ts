@@ -18,7 +18,7 @@ type OwnShape = Omit<SyntheticGradientShape, 'features' | 'classes'>;
 /** Makes the synthetic-gradient models of a network, one for each hidden layer, with what was asked for in place. */
 export const syntheticModels =
   (own: (shape: MlpShape) => OwnShape): LearningRule<SyntheticGradient>['createModels'] =>
-  (gpu, shape, { synthetic }, random) => {
+  (gpu, shape, { synthetic, conventions, batchSize }, random) => {
     const mine = own(shape);
     const model: SyntheticGradientShape = {
       features: shape.hidden,
@@ -30,7 +30,7 @@ export const syntheticModels =
     };
     return Array.from({ length: shape.layers - 1 }, (_, i) => {
       const label = `sg${i + 1}`;
-      return new SyntheticGradient(gpu, label, model, random.fork(label));
+      return new SyntheticGradient(gpu, label, model, random.fork(label), { conventions, batchSize });
     });
   };
 

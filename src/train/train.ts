@@ -17,6 +17,7 @@ type RuleChoices = Pick<
   | 'sgWarmup'
   | 'lambda'
   | 'synthetic'
+  | 'conventions'
   | 'schedule'
   | 'waveStages'
 >;
@@ -40,7 +41,7 @@ const KNOWN: Readonly<Record<keyof TrainNetworkOptions, true>> = {
   ...{ onProgress: true, onPoint: true, pause: true },
   ...{ batchSize: true, learningRate: true, lrDrops: true, seed: true },
   ...{ optimizer: true, updateProbability: true, schedule: true, waveStages: true },
-  ...{ sgLearningRate: true, sgWarmup: true, lambda: true, synthetic: true },
+  ...{ sgLearningRate: true, sgWarmup: true, lambda: true, synthetic: true, conventions: true },
 };
 
 /**

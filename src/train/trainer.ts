@@ -7,6 +7,7 @@ import type { Gpu } from '../gpu/gpu.ts';
 import type { Events } from '../gpu/liveness.ts';
 import type { Plan } from '../gpu/plan.ts';
 import type { Tiles } from '../kernels/tiles.ts';
+import { type Conventions, OF_NETWORK, PYTORCH } from '../nn/conventions.ts';
 import { checkFits } from '../nn/limits.ts';
 import { Mlp, type MlpShape } from '../nn/mlp.ts';
 import { checkOptions } from './check-options.ts';
@@ -43,6 +44,8 @@ export interface TrainOptions {
   readonly sgWarmup?: number | undefined;
   readonly lambda?: number | undefined;
   readonly synthetic?: RuleOptions['synthetic'] | undefined;
+  /** Those that differ from the network's, or of a network that the trainer makes from {@link PYTORCH}. */
+  readonly conventions?: Partial<Conventions> | undefined;
   /** How a step is divided into dispatches, where the rule and the sizes allow it; `layered` by default. */
   readonly schedule?: ScheduleWish | undefined;
   /** Dispatches of a step of the wave: 3, or 1 with everything staler. 3 by default. */
@@ -109,8 +112,9 @@ export interface Chunk {
 /** The network, the models beside it, and the step of a rule recorded on them. */
 function buildStep(gpu: Gpu, data: ResidentDataset, options: TrainOptions, shape: MlpShape, given?: Mlp) {
   const { rule, batchSize, seed, synthetic = {}, lambda = 0, optimizer = 'adam' } = options;
-  const ruleOptions: RuleOptions = { synthetic, lambda };
-  const net = given ?? new Mlp(gpu, shape, seed);
+  const conventions = { ...PYTORCH, ...options.conventions };
+  const ruleOptions: RuleOptions = { synthetic, lambda, conventions, batchSize };
+  const net = given ?? new Mlp(gpu, shape, seed, conventions);
   const models = rule.createModels(gpu, shape, ruleOptions, new Random(seed).fork('models'));
   const { packed, ...choice } = chooseSchedule({
     ...{ gpu, options, shape, models },
@@ -167,12 +171,19 @@ export class Trainer {
     }
     checkOptions(options, layers);
     this.gpu = gpu;
-    this.options = options;
+    const conventions = { ...(net?.conventions ?? PYTORCH), ...options.conventions };
+    const own = net && OF_NETWORK.find((key) => conventions[key] !== net.conventions[key]);
+    if (own) {
+      throw new InputError(
+        `conventions: expected ${own} to be the network's, ${net.conventions[own]}, found ${conventions[own]}`,
+      );
+    }
+    this.options = { ...options, conventions };
     this.shape = { inputs, hidden, layers, classes };
     this.#order = new BatchOrder(data.train.count, batchSize, seed);
     checkFits(gpu, this.shape, batchSize, CHUNK_LIMIT, options.synthetic?.width);
     this.#ownsNet = net === undefined;
-    const parts = gpu.allOrNothing(() => buildStep(gpu, data, options, this.shape, net));
+    const parts = gpu.allOrNothing(() => buildStep(gpu, data, this.options, this.shape, net));
     this.net = parts.net;
     this.models = parts.models;
     this.driver = parts.driver;

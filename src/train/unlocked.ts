@@ -25,7 +25,7 @@ export const unlocked: LearningRule<GradientModel | InputModel> = {
     ...gradientModels(gpu, shape, options, random),
     ...Array.from({ length: shape.layers - 1 }, (_, i) => {
       const label = `input${i + 1}`;
-      return new InputModel(gpu, label, shape.inputs, shape.hidden, random.fork(label));
+      return new InputModel(gpu, label, shape.inputs, shape.hidden, random.fork(label), options.conventions);
     }),
   ],
 

@@ -1,9 +1,11 @@
 import { Random } from '../data/random.ts';
 import { ALL_EVENTS, type Events } from '../gpu/liveness.ts';
+import { PYTORCH } from '../nn/conventions.ts';
 import type { MlpShape } from '../nn/mlp.ts';
+import type { AdamOptions } from '../reference/adam.ts';
 import { eventSet, hasEvent, layerEvent, MOST_LAYERS, modelEvent } from './events.ts';
 import { learningRateAt } from './learning-rate.ts';
-import { type OptimizerName, updateRow } from './optimizer.ts';
+import { adamOf, type OptimizerName, updateRow } from './optimizer.ts';
 import type { UpdateRow } from './step-table.ts';
 import type { TrainOptions } from './trainer.ts';
 
@@ -36,6 +38,7 @@ export class UpdateSchedule {
   readonly #options: TrainOptions;
   readonly #shape: MlpShape;
   readonly #optimizer: OptimizerName;
+  readonly #adam: AdamOptions;
   readonly #updating: readonly number[];
   readonly #draws: Random;
   readonly #times = new Map<number, number>();
@@ -48,6 +51,7 @@ export class UpdateSchedule {
     this.#options = options;
     this.#shape = shape;
     this.#optimizer = options.optimizer ?? 'adam';
+    this.#adam = adamOf({ ...PYTORCH, ...options.conventions });
     this.#updating = updating;
     this.#draws = new Random(options.seed).fork('updates');
     const { rule, updateProbability = 1, sgWarmup = 0 } = options;
@@ -67,7 +71,7 @@ export class UpdateSchedule {
       if (!hasEvent(events, event)) continue;
       const t = (this.#times.get(event) ?? 0) + 1;
       this.#times.set(event, t);
-      rows.set(event, updateRow(this.#optimizer, this.#learningRate(event, step), t));
+      rows.set(event, updateRow(this.#optimizer, this.#learningRate(event, step), t, this.#adam));
       if (event < MOST_LAYERS) this.#layerUpdates++;
     }
     this.#steps++;

@@ -8,7 +8,7 @@ const device = useDevice();
 
 const RATE = 1e-3;
 const OPTIONS = { beta1: 0.9, beta2: 0.999, eps: 1e-8 };
-const BETAS = { beta1: OPTIONS.beta1, beta2: OPTIONS.beta2 };
+const BETAS = { beta1: OPTIONS.beta1, beta2: OPTIONS.beta2, rate: 1 };
 
 /** A table of the given steps (counted from 1), as the step table holds it. */
 const tableOf = (...steps: number[]): Float32Array =>
@@ -98,7 +98,7 @@ describe('a first step by hand', () => {
       const { p } = await runKernel(
         device.gpu,
         adam,
-        { n, scale: 1, beta1: 0, beta2: 0 },
+        { n, scale: 1, beta1: 0, beta2: 0, rate: 1 },
         { ...contents, ...rest },
       );
       // m = g, v = g^2, so that the update is the step size, up to 16 roundings (9 of them of the root, by WGSL).

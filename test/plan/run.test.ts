@@ -34,7 +34,7 @@ async function step(gpu: Gpu): Promise<{ plan: Plan; state: readonly Tensor[] }>
   record.matmulTN(plan, x, dLogits, dW);
   plan.dispatch(adam, {
     label: 'w.adam',
-    params: { n: I * C, scale: 1 / B, beta1: 0.9, beta2: 0.999 },
+    params: { n: I * C, scale: 1 / B, beta1: 0.9, beta2: 0.999, rate: 1 },
     tensors: { dP: dW, table, step: counter, flag, p: w, m, v },
   });
   plan.dispatch(stepAdvance, { label: 'advance', params: {}, tensors: { flag, step: counter } });

@@ -152,7 +152,7 @@ describe("a job's operations are those of the layered kernels, and each of its e
   });
 
   it('GRAD has Adam of each parameter', () => {
-    const adams = (n: number) => adam.flops({ n, scale: 1, beta1: 0, beta2: 0 });
+    const adams = (n: number) => adam.flops({ n, scale: 1, beta1: 0, beta2: 0, rate: 1 });
     expect(workOf({ grad: [2, 2] })).toEqual({
       flops: ACTIVATIONS + PULLED + 2 * F * B * F + adams(F * F) + adams(2 * F),
       // p, m and v are read and written; the gradient is not.
@@ -172,7 +172,7 @@ describe("a job's operations are those of the layered kernels, and each of its e
         2 * F * B * F +
         labelRowsGrad.flops({ B, F, C }) +
         columnSum.flops({ B, F }) +
-        adam.flops({ n, scale: 1, beta1: 0, beta2: 0 }),
+        adam.flops({ n, scale: 1, beta1: 0, beta2: 0, rate: 1 }),
       elements: B * F + NORM + B * F + (B + B / 4) + 6 * n,
     });
   });

@@ -190,7 +190,7 @@ export function smallCases(seed: number): Readonly<Record<string, Case>> {
       },
     },
     adam: {
-      params: { n: 131, scale: 1 / 7, beta1: 0.9, beta2: 0.999 },
+      params: { n: 131, scale: 1 / 7, beta1: 0.9, beta2: 0.999, rate: 1 },
       contents: {
         dP: z(131),
         table: Float32Array.of(1, 1, 1e-3, 1e-8, 1, 1),

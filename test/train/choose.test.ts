@@ -2,6 +2,7 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { Random } from '../../src/data/random.ts';
 import type { ResidentSamples } from '../../src/data/resident.ts';
 import type { Gpu } from '../../src/gpu/gpu.ts';
+import { PYTORCH } from '../../src/nn/conventions.ts';
 import type { LearningRule, SideModel } from '../../src/train/rule.ts';
 import { type Choice, type ChoiceOf, chooseSchedule } from '../../src/train/schedules/choose.ts';
 import { syntheticRule } from '../../src/train/synthetic.ts';
@@ -46,7 +47,12 @@ function choose({ rule = 'cdni', limits = {}, lanes, classes = 5, floats, models
   const options = { ...SIZES, batchSize: 9, learningRate: 1e-3, lrDrops: [], seed: 1, ...given };
   const shape = { ...SIZES, hidden: options.hidden, layers: options.layers, classes };
   const { synthetic = {}, lambda = 0 } = options;
-  const made = named.createModels(device.gpu, shape, { synthetic, lambda }, new Random(1));
+  const made = named.createModels(
+    device.gpu,
+    shape,
+    { synthetic, lambda, conventions: PYTORCH, batchSize: 9 },
+    new Random(1),
+  );
   const data = { bytes: floats ? undefined : {} } as unknown as ResidentSamples;
   const of: ChoiceOf = {
     gpu: fakeGpu(limits, lanes),

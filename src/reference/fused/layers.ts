@@ -53,7 +53,7 @@ function jobOf(w: Work, role: (typeof ROLES)[number][0], layer: number): Job | u
 const twinOf =
   (form: Form): Twin<LayerParam, LayerBuffer> =>
   (p, before, constants) => {
-    const w = new Work(p, before, form, form === 'tiles' ? constants.TILE_M! : p.B);
+    const w = new Work(p, before, form, form === 'tiles' ? constants.TILE_M! : p.B, constants.BESSEL);
     if (!w.flag) {
       keepTime(w);
       for (const [role, bit, run] of ROLES) {

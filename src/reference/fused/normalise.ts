@@ -110,11 +110,16 @@ export function rstdOf({ value, bound }: Bounded, B: number, eps: number): Bound
   return out;
 }
 
-/** Running mean and variance (unbiased), F each, after a batch. */
-export function movedRunning(before: Numbers, stats: Stats, F: number, B: number, momentum: number): Bounded {
+/** Running mean and variance (of divisor B - bessel), F each, after a batch. */
+export function movedRunning(
+  before: Numbers,
+  stats: Stats,
+  { F, B, momentum }: { readonly F: number; readonly B: number; readonly momentum: number },
+  bessel: number,
+): Bounded {
   const out = bounded(2 * F);
   for (let f = 0; f < F; f++) {
-    const others = Math.max(B - 1, 1);
+    const others = Math.max(B - bessel, 1);
     const unbiased = stats.squares.value[f]! / others;
     const dUnbiased = stats.squares.bound[f]! / others + gamma(6) * unbiased;
     const [mean, dMean] = [stats.mean.value[f]!, stats.mean.bound[f]!];

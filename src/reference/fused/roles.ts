@@ -34,7 +34,7 @@ const keptNorm = (w: Work, layer: number, batch: number): Norm =>
 
 /** Stores a norm that was merged, and moves the running statistics; whole columns have left only gamma and beta to store. */
 function keep(w: Work, layer: number, batch: number, norm: Norm, stats: Stats | undefined): void {
-  const { B, F, momentum } = w.p;
+  const { F } = w.p;
   const at = w.at.norm(layer, batch);
   put(w.memory, at + 2 * F, exact(Float64Array.from(norm.gamma)));
   put(w.memory, at + 3 * F, exact(Float64Array.from(norm.beta)));
@@ -42,7 +42,7 @@ function keep(w: Work, layer: number, batch: number, norm: Norm, stats: Stats | 
   put(w.memory, at, norm.mean);
   put(w.memory, at + F, norm.rstd);
   const running = w.at.running(layer);
-  put(w.weights, running, movedRunning(w.was('weights', running, 2 * F), stats, F, B, momentum));
+  put(w.weights, running, movedRunning(w.was('weights', running, 2 * F), stats, w.p, w.bessel));
   if (!stats.squares.value.every((x) => Number.isFinite(Math.fround(x)))) w.state.value[2] = 1;
 }
 
@@ -94,7 +94,7 @@ export function forward(w: Work, { layer, n, batch, version }: Job): void {
     put(w.memory, at.norm(layer, batch), stats.mean);
     put(w.memory, at.norm(layer, batch) + F, rstdOf(stats.squares, B, eps));
     const running = at.running(layer);
-    put(w.weights, running, movedRunning(w.was('weights', running, 2 * F), stats, F, B, p.momentum));
+    put(w.weights, running, movedRunning(w.was('weights', running, 2 * F), stats, p, w.bessel));
     return;
   }
   tilesOf(B, w.tileRows).forEach((rows, t) => {

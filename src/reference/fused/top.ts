@@ -35,8 +35,13 @@ interface Top {
 const copied = (before: Numbers): Bounded => exact(Float64Array.from(before));
 
 /** The top hidden layer's norm, from the tiles' statistics or from whole columns', and what is kept of it. */
-function normOf({ p, before, weights, memory, state }: Top, form: Form, tileRows: number): Norm {
-  const { B, F, eps, momentum } = p;
+function normOf(
+  { p, before, weights, memory, state }: Top,
+  form: Form,
+  tileRows: number,
+  bessel: number,
+): Norm {
+  const { B, F, eps } = p;
   const scale = before.weights.subarray(p.affine, p.affine + F);
   const beta = before.weights.subarray(p.affine + F, p.affine + 2 * F);
   put(memory, p.norm + 2 * F, copied(scale));
@@ -51,7 +56,7 @@ function normOf({ p, before, weights, memory, state }: Top, form: Form, tileRows
   put(memory, p.norm, stats.mean);
   put(memory, p.norm + F, rstd);
   const running = before.weights.subarray(p.running, p.running + 2 * F);
-  put(weights, p.running, movedRunning(running, stats, F, B, momentum));
+  put(weights, p.running, movedRunning(running, stats, p, bessel));
   if (!stats.squares.value.every((x) => Number.isFinite(Math.fround(x)))) state.value[2] = 1;
   return { mean: stats.mean, rstd, gamma: scale, beta };
 }
@@ -77,7 +82,12 @@ const twinOf =
     const tick = before.state[p.clock]!;
     if (p.next !== p.clock) state.value[p.next] = tick;
 
-    const norm = normOf({ p, before, weights, memory, state }, form, constants.TILE_M ?? B);
+    const norm = normOf(
+      { p, before, weights, memory, state },
+      form,
+      constants.TILE_M ?? B,
+      constants.BESSEL ?? 1,
+    );
     const z = before.memory.subarray(p.z, p.z + B * F);
     const classRow = classRowOf(form, C);
     const w = Float64Array.from({ length: (F + 1) * C }, (_, i) => {

@@ -146,7 +146,17 @@ export class Work {
   readonly #before: Readonly<Record<LayerBuffer, Numbers>>;
   readonly #updates: Float32Array;
 
-  constructor(p: LayerParams, before: Readonly<Record<LayerBuffer, Numbers>>, form: Form, tileRows: number) {
+  /** What the divisor of the running variance is less than B by. */
+  readonly bessel: number;
+
+  constructor(
+    p: LayerParams,
+    before: Readonly<Record<LayerBuffer, Numbers>>,
+    form: Form,
+    tileRows: number,
+    bessel = 1,
+  ) {
+    this.bessel = bessel;
     this.p = p;
     this.form = form;
     this.tileRows = tileRows;

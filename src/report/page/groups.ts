@@ -1,3 +1,4 @@
+import { type Conventions, conventionsText, PYTORCH } from '../../nn/conventions.ts';
 import { rules } from '../../train/rules.ts';
 import type { BenchConfig, BenchRecord, RunRecord } from '../record.ts';
 import { lateness, titleOf } from '../table.ts';
@@ -66,7 +67,10 @@ const ASIDE = new Set([
 ]);
 
 /** What is meant where a record says nothing: records of older versions do not have every field. */
-const UNSAID: Readonly<Record<string, unknown>> = { optimizer: 'adam', lambda: 0, sgWarmup: 0 };
+const UNSAID: Readonly<Record<string, unknown>> = {
+  ...{ optimizer: 'adam', lambda: 0, sgWarmup: 0 },
+  conventions: 'pytorch',
+};
 
 /** Whether an option belongs to the method rather than to the experiment. */
 const isVariant = (name: string): boolean => /^sg[A-Z]/.test(name) || name === 'lambda';
@@ -85,6 +89,8 @@ function heeds(method: string, name: string, { sgHidden = null }: BenchConfig): 
 
 /** What a value comes to: drops of the learning rate that lie behind the last step never happen. */
 function meaning(name: string, value: unknown, { steps }: BenchConfig): unknown {
+  if (name === 'conventions' && value)
+    return conventionsText({ ...PYTORCH, ...(value as Partial<Conventions>) });
   if (name !== 'lrDrops') return value;
   const drops = (value as readonly number[]).filter((step) => step < steps);
   return drops.length > 0 ? drops : undefined;

@@ -1,6 +1,7 @@
 import type { ResidentSamples } from '../../data/resident.ts';
 import type { Gpu } from '../../gpu/gpu.ts';
 import { ceilDiv } from '../../gpu/kernel.ts';
+import { PYTORCH } from '../../nn/conventions.ts';
 import type { MlpShape } from '../../nn/mlp.ts';
 import { SyntheticGradient } from '../../nn/synthetic-gradient.ts';
 import { type FusedSizes, layoutOf, wholeQuads } from '../../reference/fused/layout.ts';
@@ -55,6 +56,9 @@ function refusal(
   if (updateProbability < 1) return 'they update every layer in every step';
   if (sgWarmup > 0) return 'they have no warm-up';
   if (lambda > 0) return 'they do not mix the true gradient in';
+  const { bnMode, bnBias } = { ...PYTORCH, ...options.conventions };
+  if (bnMode === 'frozen') return "their batch norm takes the batch's own statistics";
+  if (bnBias) return 'their hidden layers have no bias before batch norm';
   if (!data.bytes) return 'they read samples that are bytes';
   if (rule.heeds.synthetic) {
     const predictors = models.filter((m) => m instanceof SyntheticGradient);

@@ -2,6 +2,7 @@ import type { CheckReport } from '../../gpu/check.ts';
 import { ALL_EVENTS, type Events } from '../../gpu/liveness.ts';
 import { Plan } from '../../gpu/plan.ts';
 import { ReadbackPool } from '../../gpu/readback.ts';
+import { fusedTop } from '../../kernels/fused.ts';
 import { ROLE, type Role } from '../../kernels/fused-jobs.ts';
 import { kindOf, type Tiles, tilesFor } from '../../kernels/tiles.ts';
 import { SyntheticGradient } from '../../nn/synthetic-gradient.ts';
@@ -102,10 +103,11 @@ export class PackedDriver implements StepDriver {
     if (!pixels) throw new Error('fused kernels read samples that are bytes');
     const tensors = { ...this.#tensors(), pixels, labels: data.labels };
     const base = {
-      ...baseParams(layout, timing),
+      ...baseParams(layout, timing, net.conventions),
       words: Math.ceil(I / 4),
       scale: data.scale,
     };
+    const bessel = net.conventions.bnVariance === 'biased' ? { BESSEL: 0 } : {};
     const all: number[] = [];
     schedule.record({ H, layers: (_, spans) => all.push(bitsOf(spans)), top: () => {} });
     schedule.record({
@@ -120,14 +122,19 @@ export class PackedDriver implements StepDriver {
           label,
           params,
           tensors,
-          constants: { ...forms.layerConstants(kindOf(spans)), ROLES: forms.rolesFor(bitsOf(spans), all) },
+          constants: {
+            ...forms.layerConstants(kindOf(spans)),
+            ...bessel,
+            ROLES: forms.rolesFor(bitsOf(spans), all),
+          },
           role: 'always',
         });
       },
       top: (label) => {
         const { pixels: _, moments: __, ...bound } = tensors;
-        const params = topParams(layout);
-        const constants = forms.topConstants;
+        const params = topParams(layout, net.conventions);
+        // Of the two forms only the one for GPUs makes statistics here.
+        const constants = { ...forms.topConstants, ...(forms.top === fusedTop && bessel) };
         this.plan.dispatch(forms.top, { label, params, tensors: bound, constants, role: 'always' });
       },
     });
@@ -137,6 +144,18 @@ export class PackedDriver implements StepDriver {
   #tensors(): Record<'table' | 'weights' | 'moments' | 'memory' | 'state', Tensor> {
     const { table, weights, moments, memory, state } = this.arena;
     return { table, weights, moments, memory, state };
+  }
+
+  /** Inputs whose rows are in the units of the predictors' parameters, which are the same for all of one predictor. */
+  #inUnits(inputs: StepInputs): StepInputs {
+    const { models } = this.#parts;
+    const update: StepInputs['update'] = (event, i) => {
+      const row = inputs.update(event, i);
+      const scaled = models[event - modelEvent(0)]?.parameters[0]?.scaled;
+      if (event < modelEvent(0) || !scaled) return row;
+      return { stepSize: row.stepSize * scaled.step, epsHat: row.epsHat / scaled.gradient };
+    };
+    return { ...inputs, update };
   }
 
   get staleness(): Staleness | undefined {
@@ -165,7 +184,7 @@ export class PackedDriver implements StepDriver {
     encode: Encode = (encoder, turns) => this.plan.encode(encoder, turns),
   ): { rows: Uint32Array; readback: StepReadback } {
     const count = events.length;
-    const rows = this.arena.fill(first, count, inputs, this.events);
+    const rows = this.arena.fill(first, count, this.#inUnits(inputs), this.events);
     const pending = this.#parts.gpu.submit(this.plan.label, (encoder) => {
       encode(encoder, new Array<Events>(this.turns(count)).fill(ALL_EVENTS));
       this.arena.store(encoder, first + count);
@@ -213,7 +232,7 @@ export class PackedDriver implements StepDriver {
     const { gpu } = this.#parts;
     const count = this.checkSteps;
     const before = Math.floor(this.#timing.drain / this.#schedule.ticks);
-    this.arena.fill(first, count, inputs, this.events);
+    this.arena.fill(first, count, this.#inUnits(inputs), this.events);
     await this.plan.ready();
     if (before > 0) this.plan.submit(before);
     const report = await this.plan.encodeChecked();

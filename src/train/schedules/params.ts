@@ -1,5 +1,5 @@
 import type { LayerParams } from '../../kernels/fused.ts';
-import { BATCHNORM_EPS, BATCHNORM_MOMENTUM } from '../../nn/hidden-layer.ts';
+import { type Conventions, PYTORCH } from '../../nn/conventions.ts';
 import type { FusedLayout } from '../../reference/fused/layout.ts';
 import { ADAM } from '../optimizer.ts';
 
@@ -39,11 +39,12 @@ export interface Timing {
 export function baseParams(
   { sizes, weights, moments, memory, table }: FusedLayout,
   timing: Timing,
+  { bnEps, bnMomentum }: Conventions = PYTORCH,
 ): Record<LayerParams, number> {
   const { B, I, F, C, H, U, capacity, lead, tiles, sumTiles } = sizes;
   return {
     ...{ B, I, F, C, H, U, words: 0, capacity, lead, tiles, sum_tiles: sumTiles },
-    ...{ scale: 1, eps: BATCHNORM_EPS, momentum: BATCHNORM_MOMENTUM, beta1: ADAM.beta1, beta2: ADAM.beta2 },
+    ...{ scale: 1, eps: bnEps, momentum: bnMomentum, beta1: ADAM.beta1, beta2: ADAM.beta2 },
     ...{ stagger: timing.stagger, z_slots: timing.zSlots, slots: timing.slots },
     ...{ w_slots: timing.wSlots, v_slots: timing.vSlots },
     ...{
@@ -89,7 +90,10 @@ export function extraParams({ merge, masks, clock, sets, sumsLoss }: Extras, los
 }
 
 /** The top hidden layer's part of the arena. */
-export function topParams({ sizes, weights, memory, ...layout }: FusedLayout) {
+export function topParams(
+  { sizes, weights, memory, ...layout }: FusedLayout,
+  { bnEps, bnMomentum }: Conventions = PYTORCH,
+) {
   const { B, F, C, H, lead, capacity, tiles, sumTiles } = sizes;
   return {
     ...{
@@ -101,8 +105,8 @@ export function topParams({ sizes, weights, memory, ...layout }: FusedLayout) {
       tiles,
       clock: 0,
       next: 1,
-      eps: BATCHNORM_EPS,
-      momentum: BATCHNORM_MOMENTUM,
+      eps: bnEps,
+      momentum: bnMomentum,
     },
     w: layout.weightsOf(H + 1).at,
     affine: layout.affineOf(H).at,
