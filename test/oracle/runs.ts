@@ -1,6 +1,7 @@
 import { BatchOrder } from '../../src/data/batches.ts';
 import { type Dataset, makeDataset } from '../../src/data/dataset.ts';
 import { mnistDataset } from '../../src/data/mnist.ts';
+import { TF1 } from '../../src/nn/conventions.ts';
 import type { TrainOptions } from '../../src/train/trainer.ts';
 
 /** A run that PyTorch does as well, from the same weights on the same batches. */
@@ -79,9 +80,16 @@ export function batchRows(data: Dataset, steps: number, seed: number): Uint32Arr
   return rows;
 }
 
+/** Those of TensorFlow 1 in 2017 that matter to a run; weights begin as they do in the other runs. */
+const TF1_OF_RUNS: TrainOptions['conventions'] = { ...TF1, init: 'he', validation: 'last' };
+
 /** The options of a trainer for a run. */
 export const trainOptions = (
-  { learningRate, optimizer, lambda, synthetic }: OracleRun,
+  { learningRate, optimizer, lambda, synthetic, conventions }: OracleRun,
   rule: TrainOptions['rule'],
   seed: number,
-): TrainOptions => ({ ...NETWORK, seed, rule, learningRate, optimizer, lambda, synthetic, lrDrops: [] });
+): TrainOptions => ({
+  ...NETWORK,
+  ...{ seed, rule, learningRate, optimizer, lambda, synthetic, lrDrops: [] },
+  conventions: conventions === 'tf1' ? TF1_OF_RUNS : undefined,
+});

@@ -1,5 +1,5 @@
 import { expect } from 'vitest';
-import type { KernelSpec } from '../../src/gpu/kernel.ts';
+import { type KernelSpec, packParams } from '../../src/gpu/kernel.ts';
 import { kernels } from '../../src/kernels/index.ts';
 import type { Bounded, Numbers } from '../../src/reference/twin.ts';
 import { updateRow } from '../../src/train/optimizer.ts';
@@ -89,7 +89,9 @@ export function runTwins(c: OperatorCase, chain: readonly KernelSpec[]): Map<str
   );
   for (const spec of chain) {
     const room = (n: number) => new Float64Array(n).fill(-12345);
-    const written = spec.twin(paramsFor(spec, c.params), contentsFor(spec, now, c, room), {});
+    const exact = paramsFor(spec, c.params);
+    const params = c.twin === 'float32' ? packParams(spec, exact).seen : exact;
+    const written = spec.twin(params, contentsFor(spec, now, c, room), {});
     for (const [name, { value }] of Object.entries(written as Record<string, Bounded>)) {
       now.set(name, now.get(name) instanceof Uint32Array ? Uint32Array.from(value) : value);
     }
