@@ -3,8 +3,6 @@ import { BatchOrder } from '../../src/data/batches.ts';
 import { type Dataset, makeDataset } from '../../src/data/dataset.ts';
 import type { Gpu } from '../../src/gpu/gpu.ts';
 import type { Plan } from '../../src/gpu/plan.ts';
-import { Feedback } from '../../src/nn/feedback.ts';
-import { SyntheticGradient } from '../../src/nn/synthetic-gradient.ts';
 import { adamCorrection } from '../../src/reference/adam.ts';
 import {
   asComputed,
@@ -17,6 +15,7 @@ import type { StepTwin } from '../../src/reference/step-rules.ts';
 import { TINY, U } from '../../src/reference/twin.ts';
 import type { Tensor } from '../../src/tensor.ts';
 import type { Trainer } from '../../src/train/trainer.ts';
+import { heldTensors } from './held.ts';
 import { Random } from './kernel.ts';
 
 /** A seeded data set of random bytes, with labels that are a function of them, so that there is something to learn. */
@@ -270,18 +269,20 @@ export function readPlan(gpu: Gpu, plan: Plan): Promise<Map<string, Float32Array
   return readAll(gpu, planTensors(plan).values());
 }
 
-/** What a network and its models hold: parameters, running statistics, fixed matrices; without gradients. */
-export function heldTensors({ net, models }: Pick<Trainer, 'net' | 'models'>): Tensor[] {
-  const blocks = [...net.hidden, ...models.flatMap((m) => (m instanceof SyntheticGradient ? m.hidden : []))];
-  const running = blocks.flatMap((layer) => [layer.runningMean, layer.runningVar]);
-  const fixed = models.flatMap((m) => (m instanceof Feedback ? [m.matrix] : []));
-  const parameters = [...net.parameters, ...models.flatMap((m) => m.parameters)];
-  return [...parameters.map((p) => p.value), ...running, ...fixed];
-}
-
-/** The same, read back. */
+/** What a network and its models hold, read back. */
 export function readHeld(trainer: Trainer): Promise<Map<string, Float32Array>> {
   return readAll(trainer.gpu, heldTensors(trainer));
+}
+
+/** The gradients that a layered step has left, read back, by the labels of their parameters. */
+export async function readGradients({ gpu, net, models }: Trainer): Promise<Map<string, Float32Array>> {
+  const parameters = [...net.parameters, ...models.flatMap((m) => m.parameters)];
+  const labelOf = new Map(parameters.map(({ value, gradient }) => [gradient.label, value.label]));
+  const read = await readAll(
+    gpu,
+    parameters.map(({ gradient }) => gradient),
+  );
+  return new Map([...read].map(([label, x]) => [labelOf.get(label)!, x]));
 }
 
 /** Widened, as a twin takes them. */
