@@ -25,9 +25,11 @@ const LIMITS = {
 };
 type Limits = Partial<typeof LIMITS>;
 
-/** As much of a device as a choice depends on; with lanes one of a CPU driver. */
-const fakeGpu = (limits: Limits, lanes?: number): Gpu =>
-  ({ limits: { ...LIMITS, ...limits }, isCpu: lanes !== undefined, subgroupSize: lanes }) as unknown as Gpu;
+/** As much of a device as a choice depends on; with lanes one of a CPU driver, 0 being one without subgroups. */
+const fakeGpu = (limits: Limits, lanes?: number): Gpu => {
+  const cpu = { isCpu: lanes !== undefined, subgroupSize: lanes || undefined };
+  return { limits: { ...LIMITS, ...limits }, ...cpu } as unknown as Gpu;
+};
 
 /** What is chosen for, where it is not the default. */
 interface Asked extends Partial<Omit<TrainOptions, 'rule'>> {
@@ -61,6 +63,26 @@ function choose({ rule = 'cdni', limits = {}, lanes, classes = 5, floats, models
   };
   return chooseSchedule(of);
 }
+
+describe('the best schedule of a CPU driver', () => {
+  test('is a fused one where its subgroups are those that the CPU forms are written for', () => {
+    expect(choose({ schedule: 'best', lanes: 8 })).toMatchObject({ schedule: 'wave' });
+    expect(choose({ schedule: 'best', lanes: 4, rule: 'bp' })).toMatchObject({ schedule: 'fused' });
+  });
+
+  test.each([0, 16])(
+    'is layered with subgroups of %i lanes, and says why; a fused one that is asked for is taken',
+    (lanes) => {
+      const because =
+        'without subgroups of 4 or 8 lanes this CPU driver is faster by layered kernels than by fused ones';
+      expect(choose({ schedule: 'best', lanes })).toEqual({ schedule: 'layered', because });
+      expect(choose({ schedule: 'best', lanes, rule: 'bp' })).toEqual({ schedule: 'layered', because });
+      expect(choose({ schedule: 'wave', lanes })).toMatchObject({ schedule: 'wave' });
+      // A rule without fused kernels has nothing to tell.
+      expect(choose({ schedule: 'best', lanes, rule: 'dgl' })).toEqual({ schedule: 'layered' });
+    },
+  );
+});
 
 const OTHERS = 'they know one predictor of gradients for each hidden layer, and no other models';
 const CLASSES = (most: number) => `they cover up to ${most} classes`;

@@ -10,7 +10,7 @@ import type { LearningRule, SideModel } from '../rule.ts';
 import { labelContext } from '../synthetic.ts';
 import type { TrainOptions } from '../trainer.ts';
 import type { ScheduleName } from './driver.ts';
-import { formsRefuse } from './forms.ts';
+import { formFor, formsRefuse } from './forms.ts';
 import { fusedBackprop, fusedSynthetic } from './fused.ts';
 import type { PackedSchedule } from './packed.ts';
 import { delayedWave, wave, waveOfOne } from './wave.ts';
@@ -109,6 +109,15 @@ export function chooseSchedule(of: ChoiceOf): Choice {
   if (!found) return wish === 'best' ? layered : { ...layered, because: `${rule.name} has no fused kernels` };
   const why = refusal(of, packed[found]!);
   if (why) return { ...layered, because: `of the fused kernels: ${why}` };
+  const { gpu, shape, options } = of;
+  // The form for GPUs, whose barriers a CPU driver pays for with a switch of every lane.
+  if (wish === 'best' && gpu.isCpu && formFor(gpu, shape.classes, options.forms) === 'gpu') {
+    return {
+      ...layered,
+      because:
+        'without subgroups of 4 or 8 lanes this CPU driver is faster by layered kernels than by fused ones',
+    };
+  }
   return {
     schedule: found,
     packed: packed[found]!,
