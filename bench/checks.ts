@@ -115,7 +115,10 @@ export async function checkMethod(
   try {
     const { batchSize, hidden, layers } = trainer.options;
     await trainer.ready();
-    const late = Array.from({ length: layers }, (_, i) => rule.delay?.(i, trainer.shape) ?? 0);
+    const late = Array.from(
+      { length: layers },
+      (_, i) => rule.delay?.(i, trainer.shape, { delay: options.delay ?? 'pipelined' }) ?? 0,
+    );
     await trainer.results(trainer.submit(1 + Math.max(...late)));
     const report = await trainer.check();
     return {

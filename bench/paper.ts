@@ -60,6 +60,7 @@ export function optionsOf(rule: LearningRule, asked: BenchConfig): TrainOptions 
     lambda: rule.heeds.lambda ? config.lambda : 0,
     schedule: config.schedule,
     waveStages: config.waveStages,
+    delay: config.delay,
     synthetic: {
       hidden: config.sgHidden ?? undefined,
       width: config.sgWidth ?? undefined,

@@ -19,6 +19,7 @@ export const AXES: RuleAxes = {
   diagnose: null,
   schedule: 'layered',
   waveStages: 3,
+  delay: 'pipelined',
 };
 
 /** The network, batch, and optimiser of Bisong 2017, section 3. */

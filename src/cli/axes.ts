@@ -12,7 +12,7 @@ interface Axis {
   readonly option: string;
   readonly name: keyof RuleAxes;
   /** The value at which it changes nothing. */
-  readonly off: number | null;
+  readonly off: number | string | null;
   /** What a method needs to heed it. */
   readonly needs: string;
   readonly heeds: (rule: LearningRule, config: Config) => boolean;
@@ -63,6 +63,13 @@ const AXES: readonly Axis[] = [
     off: 3,
     needs: 'a method that has a wave, with linear predictors if any',
     heeds: (rule, config) => hasWave(rule) && (!rule.heeds.synthetic || isLinear(rule, config)),
+  },
+  {
+    option: '--delay',
+    name: 'delay',
+    off: 'pipelined',
+    needs: 'a method whose gradients come late',
+    heeds: (rule) => rule.delay !== undefined,
   },
   { option: '--diagnose', name: 'diagnose', off: null, needs: SYNTHETIC, heeds: synthetic },
 ];

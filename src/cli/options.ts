@@ -10,6 +10,7 @@ import {
   WORDS,
 } from '../nn/conventions.ts';
 import { OPTIMIZERS, type OptimizerName } from '../train/optimizer.ts';
+import type { PipelineDelay } from '../train/rule.ts';
 import { rules } from '../train/rules.ts';
 import { SCHEDULES, type ScheduleWish } from '../train/schedules/driver.ts';
 
@@ -35,6 +36,7 @@ export interface RunOptions {
   readonly sgOutput?: 'linear' | 'sigmoid';
   readonly sgLr?: number;
   readonly sgWarmup?: number;
+  readonly delay?: PipelineDelay;
   readonly schedule?: ScheduleWish;
   readonly waveStages?: 1 | 3;
   readonly evalEvery?: number;
@@ -214,6 +216,11 @@ export function addRuleOptions(command: Command): Command {
       '--sg-warmup <n>',
       'steps in which hidden layers wait while predictors or local classifiers learn',
       whole('--sg-warmup', 0, MOST),
+    )
+    .option(
+      '--delay <name>',
+      "of delayed-bp: pipelined, 2 (L - l) steps at layer l of L, or pipedream, PipeDream's L - l",
+      word('--delay', { pipelined: 'pipelined', pipedream: 'pipedream' } as const),
     )
     .option(
       '--diagnose <every N...>',

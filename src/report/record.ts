@@ -3,6 +3,7 @@ import type { Conventions } from '../nn/conventions.ts';
 import type { Diagnosis } from '../train/diagnose.ts';
 import type { Score } from '../train/evaluate.ts';
 import type { OptimizerName } from '../train/optimizer.ts';
+import type { PipelineDelay } from '../train/rule.ts';
 import type { CurvePoint } from '../train/run.ts';
 import type { ScheduleWish, Staleness } from '../train/schedules/driver.ts';
 
@@ -33,6 +34,8 @@ export interface RuleAxes {
   readonly schedule: ScheduleWish;
   /** Dispatches of a step of the wave. */
   readonly waveStages: 1 | 3;
+  /** How late the gradients of delayed backpropagation are. */
+  readonly delay: PipelineDelay;
 }
 
 /** What a benchmark was asked to do; as on the command line. The axes are absent in records older than they are. */

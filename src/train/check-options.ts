@@ -2,6 +2,7 @@ import { InputError } from '../errors.ts';
 import { conventionRefuses, PYTORCH } from '../nn/conventions.ts';
 import { MOST_LAYERS } from './events.ts';
 import { OPTIMIZERS } from './optimizer.ts';
+import { DELAYS } from './rule.ts';
 import { SCHEDULES } from './schedules/driver.ts';
 import type { TrainOptions } from './trainer.ts';
 
@@ -10,6 +11,7 @@ const CHOICES: { readonly [K in keyof TrainOptions]?: readonly TrainOptions[K][]
   optimizer: OPTIMIZERS,
   schedule: [...SCHEDULES, 'best'],
   waveStages: [1, 3],
+  delay: DELAYS,
   forms: ['gpu', 'cpu'],
 };
 

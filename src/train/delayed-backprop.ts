@@ -3,15 +3,20 @@ import { delayed } from '../kernels/record-models.ts';
 import type { Parameter } from '../nn/parameter.ts';
 import { recordGradients } from './backprop.ts';
 import { layerEvent } from './events.ts';
-import type { LearningRule } from './rule.ts';
+import type { LearningRule, PipelineDelay } from './rule.ts';
+
+/** Steps that a gradient is late for each layer above: a tick of pipelined backpropagation holds a forward and a backward. */
+const TICKS: Readonly<Record<PipelineDelay, 1 | 2>> = { pipelined: 2, pipedream: 1 };
 
 /**
- * Pipelined backpropagation with stashed weights (Narayanan et al. 2019, PipeDream; Huo et al. 2018): in a pipeline of
- * L stages, one tick each, forward and back again, stage i (counted from 0) sees a batch come back 2 (L - 1 - i) ticks
- * after it passed. With the weights stashed that a batch passed through, its gradient is a true one, of older weights.
+ * Pipelined backpropagation (Petrowski et al. 1993; Kosson et al. 2020, arXiv 2003.11666): in a pipeline of L stages, a
+ * forward and a backward pass in each tick, stage i (counted from 0) sees a batch come back 2 (L - 1 - i) ticks after it passed. With
+ * the weights stashed that a batch passed through, its gradient is a true one, of older weights. PipeDream (Narayanan et
+ * al. 2019) alternates one forward and one backward pass instead, so that stage i has L - 1 - i batches between the two.
  *
- * Seen from each stage's own clock that is plain backpropagation whose gradients reach layer i 2 (L - 1 - i) steps
- * late, and so it is computed here. It needs no predictor, and is the fair rival of whatever claims to unlock.
+ * Seen from each stage's own clock both are plain backpropagation whose gradients reach layer i so many steps late, and so
+ * they are computed here. It needs no predictor, and is the rival of whatever claims to unlock; the fairest one is
+ * PipeDream's, whose gradients are half as old.
  */
 export const delayedBackprop: LearningRule = {
   name: 'delayed-bp',
@@ -22,15 +27,15 @@ export const delayedBackprop: LearningRule = {
 
   createModels: () => [],
 
-  delay: (i, { layers }) => 2 * (layers - 1 - i),
+  delay: (i, { layers }, { delay }) => TICKS[delay] * (layers - 1 - i),
 
   record(step) {
-    const { plan, net, optimizer, metrics } = step;
+    const { plan, net, optimizer, metrics, options } = step;
     const layers = [...net.hidden, net.output];
     recordGradients(step, (i, dZ) => layers[i]!.pullBack(plan, dZ));
     const clock = plan.tensor('delay.clock', [1], 'u32');
     layers.forEach((layer, i) => {
-      const delay = 2 * (layers.length - 1 - i);
+      const delay = TICKS[options.delay] * (layers.length - 1 - i);
       const late = ({ gradient }: Parameter) =>
         delay === 0 ? gradient : delayed(plan, `${gradient.label}.late`, gradient, clock, delay);
       optimizer.update(plan, layerEvent(i), layer.parameters, late);

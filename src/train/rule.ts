@@ -16,6 +16,10 @@ export interface SideModel {
   destroy?(): void;
 }
 
+/** How late pipelined backpropagation's gradients are: 2 (L - l) steps at layer l of L, or PipeDream's L - l. */
+export const DELAYS = ['pipelined', 'pipedream'] as const;
+export type PipelineDelay = (typeof DELAYS)[number];
+
 /** What rules may be told; each says which of it it heeds. */
 export interface RuleOptions {
   /** Synthetic-gradient models: what is left out is the rule's own. */
@@ -30,6 +34,7 @@ export interface RuleOptions {
   /** Those that the models begin and learn by. */
   readonly conventions: Conventions;
   readonly batchSize: number;
+  readonly delay: PipelineDelay;
 }
 
 /** What a learning rule records its step on. */
@@ -78,5 +83,5 @@ export interface LearningRule<M extends SideModel = SideModel> {
   /** Whether layer i is ever updated; all are by default. A test holds it against what the rule records. */
   updates?(i: number, shape: MlpShape): boolean;
   /** Steps that layer i's gradient is late by; 0 by default. Until the first has come, it is not updated. */
-  delay?(i: number, shape: MlpShape): number;
+  delay?(i: number, shape: MlpShape, options: Pick<RuleOptions, 'delay'>): number;
 }

@@ -18,6 +18,7 @@ type RuleChoices = Pick<
   | 'lambda'
   | 'synthetic'
   | 'conventions'
+  | 'delay'
   | 'schedule'
   | 'waveStages'
 >;
@@ -41,7 +42,7 @@ const KNOWN: Readonly<Record<keyof TrainNetworkOptions, true>> = {
   ...{ onProgress: true, onPoint: true, pause: true },
   ...{ batchSize: true, learningRate: true, lrDrops: true, seed: true },
   ...{ optimizer: true, updateProbability: true, schedule: true, waveStages: true },
-  ...{ sgLearningRate: true, sgWarmup: true, lambda: true, synthetic: true, conventions: true },
+  ...{ sgLearningRate: true, sgWarmup: true, lambda: true, synthetic: true, conventions: true, delay: true },
 };
 
 /**

@@ -44,6 +44,8 @@ export interface TrainOptions {
   readonly sgWarmup?: number | undefined;
   readonly lambda?: number | undefined;
   readonly synthetic?: RuleOptions['synthetic'] | undefined;
+  /** Of delayed backpropagation; `pipelined` by default. */
+  readonly delay?: RuleOptions['delay'] | undefined;
   /** Those that differ from the network's, or of a network that the trainer makes from {@link PYTORCH}. */
   readonly conventions?: Partial<Conventions> | undefined;
   /** How a step is divided into dispatches, where the rule and the sizes allow it; `layered` by default. */
@@ -111,9 +113,17 @@ export interface Chunk {
 
 /** The network, the models beside it, and the step of a rule recorded on them. */
 function buildStep(gpu: Gpu, data: ResidentDataset, options: TrainOptions, shape: MlpShape, given?: Mlp) {
-  const { rule, batchSize, seed, synthetic = {}, lambda = 0, optimizer = 'adam' } = options;
+  const {
+    rule,
+    batchSize,
+    seed,
+    synthetic = {},
+    lambda = 0,
+    optimizer = 'adam',
+    delay = 'pipelined',
+  } = options;
   const conventions = { ...PYTORCH, ...options.conventions };
-  const ruleOptions: RuleOptions = { synthetic, lambda, conventions, batchSize };
+  const ruleOptions: RuleOptions = { synthetic, lambda, conventions, batchSize, delay };
   const net = given ?? new Mlp(gpu, shape, seed, conventions);
   const models = rule.createModels(gpu, shape, ruleOptions, new Random(seed).fork('models'));
   const { packed, ...choice } = chooseSchedule({

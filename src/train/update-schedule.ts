@@ -86,13 +86,13 @@ export class UpdateSchedule {
   }
 
   #drawn(step: number): Events {
-    const { rule, updateProbability: p = 1, sgWarmup = 0 } = this.#options;
+    const { rule, updateProbability: p = 1, sgWarmup = 0, delay = 'pipelined' } = this.#options;
     const { layers } = this.#shape;
     const happening: number[] = [];
     for (let i = 0; i < layers; i++) {
       // Nothing is drawn where nothing is left to chance.
       const chosen = p === 1 || this.#draws.uniform() < p;
-      if (!chosen || step < (rule.delay?.(i, this.#shape) ?? 0)) continue;
+      if (!chosen || step < (rule.delay?.(i, this.#shape, { delay }) ?? 0)) continue;
       for (const model of rule.modelsOf?.(i, this.#shape) ?? []) happening.push(modelEvent(model));
       // While the models warm up, the hidden layers wait for them.
       if (step >= sgWarmup || i === layers - 1) happening.push(layerEvent(i));

@@ -101,7 +101,7 @@ describe('bench', () => {
       evalEvery: 2,
       trainSamples: 286,
       data: { name: 'tiny', train: 286, validation: 26, test: 60 },
-      ...{ optimizer: 'adam', conventions: PYTORCH, updateProbability: 1, lambda: 0 },
+      ...{ optimizer: 'adam', conventions: PYTORCH, updateProbability: 1, lambda: 0, delay: 'pipelined' },
       ...{ sgHidden: null, sgWidth: null, sgLabels: null, sgOutput: null, sgLr: null, sgWarmup: 0 },
       ...{ diagnose: null, schedule: 'wave', waveStages: 3 },
     });

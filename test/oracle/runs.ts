@@ -85,11 +85,12 @@ const TF1_OF_RUNS: TrainOptions['conventions'] = { ...TF1, init: 'he', validatio
 
 /** The options of a trainer for a run. */
 export const trainOptions = (
-  { learningRate, optimizer, lambda, synthetic, conventions }: OracleRun,
+  { learningRate, optimizer, lambda, synthetic, conventions, delayPerLayer }: OracleRun,
   rule: TrainOptions['rule'],
   seed: number,
 ): TrainOptions => ({
   ...NETWORK,
   ...{ seed, rule, learningRate, optimizer, lambda, synthetic, lrDrops: [] },
+  delay: delayPerLayer === 1 ? 'pipedream' : 'pipelined',
   conventions: conventions === 'tf1' ? TF1_OF_RUNS : undefined,
 });

@@ -103,7 +103,8 @@ describe('draws', () => {
     const own = take(schedule(name, { updateProbability: P, optimizer: 'sgd', learningRate: 1 }), 300);
     own.forEach((events, step) => {
       const may = Array.from({ length: LAYERS }, (_, i) => i).filter(
-        (i) => (rule.updates?.(i, shape) ?? true) && step >= (rule.delay?.(i, shape) ?? 0),
+        (i) =>
+          (rule.updates?.(i, shape) ?? true) && step >= (rule.delay?.(i, shape, { delay: 'pipelined' }) ?? 0),
       );
       const expected = may.filter((i) => hasEvent(bp[step]!, layerEvent(i)));
       expect(layersOf(events), `step ${step}`).toBe(eventSet(expected.map(layerEvent)));

@@ -134,11 +134,8 @@ async function expectOracle(name: string, options: Partial<TrainOptions> = {}): 
   expect(expected.worst).toBeGreaterThan(0);
 }
 
-/** All but what delayed backprop has no option for: see test/oracle/README.md. */
-const layered = [...RUNS].filter(([, { delayPerLayer }]) => delayPerLayer !== 1);
-
 describe('one kernel for each formula, against PyTorch in float64', () => {
-  test.each(layered.map(([name]) => name))('%s', (name) => expectOracle(name));
+  test.each([...RUNS.keys()])('%s', (name) => expectOracle(name));
 });
 
 describe('fused kernels against PyTorch in float64', () => {

@@ -52,7 +52,7 @@ function choose({ rule = 'cdni', limits = {}, lanes, classes = 5, floats, models
   const made = named.createModels(
     device.gpu,
     shape,
-    { synthetic, lambda, conventions: PYTORCH, batchSize: 9 },
+    { synthetic, lambda, conventions: PYTORCH, batchSize: 9, delay: 'pipelined' as const },
     new Random(1),
   );
   const data = { bytes: floats ? undefined : {} } as unknown as ResidentSamples;
@@ -102,6 +102,11 @@ describe('layered, since the fused kernels do not cover', () => {
     ['momentum', { optimizer: 'momentum' }, 'they update by adam, not by momentum'],
     ['updates by chance', { updateProbability: 0.9 }, 'they update every layer in every step'],
     ['a warm-up', { sgWarmup: 1 }, 'they have no warm-up'],
+    [
+      "PipeDream's delay",
+      { rule: 'delayed-bp', delay: 'pipedream' },
+      "their wave has pipelined backpropagation's delay",
+    ],
     ['lambda', { lambda: 0.1 }, 'they do not mix the true gradient in'],
     ['samples that are floats', { floats: true }, 'they read samples that are bytes'],
     ['synthetic inputs', { rule: 'unlocked' }, OTHERS],

@@ -69,17 +69,18 @@ const ASIDE = new Set([
 /** What is meant where a record says nothing: records of older versions do not have every field. */
 const UNSAID: Readonly<Record<string, unknown>> = {
   ...{ optimizer: 'adam', lambda: 0, sgWarmup: 0 },
-  conventions: 'pytorch',
+  ...{ conventions: 'pytorch', delay: 'pipelined' },
 };
 
 /** Whether an option belongs to the method rather than to the experiment. */
-const isVariant = (name: string): boolean => /^sg[A-Z]/.test(name) || name === 'lambda';
+const isVariant = (name: string): boolean => /^sg[A-Z]/.test(name) || name === 'lambda' || name === 'delay';
 
 /** Whether a method heeds an option; methods that are not known are taken to. */
 function heeds(method: string, name: string, { sgHidden = null }: BenchConfig): boolean {
   const rule = rules.get(method);
   if (!rule || !isVariant(name)) return true;
   if (name === 'lambda') return rule.heeds.lambda;
+  if (name === 'delay') return rule.delay !== undefined;
   // A linear predictor has no width.
   if (name === 'sgWidth')
     return rule.heeds.synthetic && (sgHidden === null ? rule.heeds.width === true : sgHidden > 0);

@@ -55,6 +55,7 @@ function refusal(
   if (optimizer !== 'adam') return `they update by adam, not by ${optimizer}`;
   if (updateProbability < 1) return 'they update every layer in every step';
   if (sgWarmup > 0) return 'they have no warm-up';
+  if (rule.delay && options.delay === 'pipedream') return "their wave has pipelined backpropagation's delay";
   if (lambda > 0) return 'they do not mix the true gradient in';
   const { bnMode, bnBias } = { ...PYTORCH, ...options.conventions };
   if (bnMode === 'frozen') return "their batch norm takes the batch's own statistics";
