@@ -2,7 +2,7 @@
 //   flag[0] becomes 1 if any x[i] is not finite, and is left as it is otherwise
 //   x: (n) f32      flag: (1) u32
 //   told by the exponent's bits, all ones for infinities and NaNs: comparisons with a NaN may be folded away
-//   while the flag is up, adam and step_advance do nothing, so the step that failed stays to be looked at
+//   while the flag is up, adam, sgd, momentum and step_advance do nothing, so the step that failed stays to be looked at
 //   one workgroup; threads stride over x, then a tree      grid: 1
 //   twin: src/reference/metrics.ts      maths: docs/08-numerics.md
 const WG: u32 = 64u;

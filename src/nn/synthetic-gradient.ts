@@ -20,7 +20,7 @@ export interface Prediction {
 }
 
 /**
- * The protocol between two modules A and B (Jaderberg et al. 2016, section 2): A sends its activations h_A and is at
+ * The protocol between two modules A and B (Jaderberg et al. 2016): A sends its activations h_A and is at
  * once answered with a synthetic gradient by B's model of what B will send back; when the true one, or a better
  * estimate, is there, the model learns from it.
  */

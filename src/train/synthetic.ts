@@ -68,7 +68,7 @@ export function syntheticRule({
 }
 
 /**
- * Synthetic gradients (Jaderberg et al. 2016, section 2 and its supplement).
+ * Synthetic gradients (Jaderberg et al. 2016 and its supplement).
  *
  * From the bottom up, each hidden layer i runs forward, is answered with a synthetic gradient SG_i of its
  * activations, and is updated from it at once, before any layer above has run. Only the top sees the loss. SG_i
@@ -109,7 +109,7 @@ function recordUnlocked(step: StepContext<GradientModel>, context: Tensor): void
 }
 
 /**
- * BP(lambda) (Jaderberg et al. 2016, section 2): from the top down, layer i learns from
+ * BP(lambda) (Jaderberg et al. 2016): from the top down, layer i learns from
  * lambda * (what layer i + 1 passes down) + (1 - lambda) * SG_i, and passes that mixture on. SG_i learns from what
  * layer i + 1 passes down. With lambda 1 this is backpropagation, with lambda towards 0 the rule above.
  */

@@ -1,5 +1,5 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
 
 const root = resolve(import.meta.dirname, '../..');
@@ -17,6 +17,25 @@ const anchors = (text: string): string[] =>
       .replace(/[^\p{L}\p{N} _-]/gu, '')
       .replaceAll(' ', '-'),
   );
+
+const squeeze = (code: string): string => code.replace(/\s+/g, ' ').trim();
+
+/** Quotes of a page that are not in the file that their fence names, or whose file the text above does not name. */
+function misquoted(text: string): string[] {
+  return [...text.matchAll(/^```(?:wgsl|ts) (\S+)\n([\s\S]*?)^```/gm)].flatMap(
+    ({ 1: path, 2: code, index }) => {
+      const file = join(root, path!);
+      const isThere = existsSync(file) && squeeze(readFileSync(file, 'utf8')).includes(squeeze(code!));
+      const above = withoutCode(text.slice(0, index));
+      const name = basename(path!);
+      const names = [path!, `\`${name.replace(/\.\w+$/, '')}\``, `\`${name}\``, `/${name})`];
+      const isNamed = names.some((each) => above.includes(each));
+      return isThere && isNamed
+        ? []
+        : [`${path}${isNamed ? '' : ', not named above'}: ${squeeze(code!).slice(0, 80)}`];
+    },
+  );
+}
 
 describe.each(pages)('%s', (page) => {
   const text = readFileSync(join(root, page), 'utf8');
@@ -45,12 +64,11 @@ describe.each(pages)('%s', (page) => {
     expect(named.filter((path) => !existsSync(join(root, path)))).toEqual([]);
   });
 
-  it('quotes shaders as they are', () => {
-    const shaders = readdirSync(join(root, 'shaders')).filter((name) => name.endsWith('.wgsl'));
-    const squeeze = (code: string) => code.replace(/\s+/g, ' ').trim();
-    const all = shaders.map((name) => squeeze(readFileSync(join(root, 'shaders', name), 'utf8')));
-    const quotes = [...text.matchAll(/^```wgsl\n([\s\S]*?)^```/gm)].map((match) => squeeze(match[1]!));
-    expect(quotes.filter((quote) => !all.some((shader) => shader.includes(quote)))).toEqual([]);
+  it('quotes files as they are, each from the one that the text before it names', () => {
+    expect(misquoted(text)).toEqual([]);
+    // Every quote has its file in its fence; only the README has an example, which package.test.ts runs.
+    const unbound = [...text.matchAll(/^```(?:wgsl|ts)$/gm)];
+    expect(unbound).toHaveLength(page === 'README.md' ? 1 : 0);
   });
 });
 
