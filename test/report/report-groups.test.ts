@@ -42,14 +42,14 @@ describe('grouping', () => {
     expect(groups).toHaveLength(1);
     expect(groups[0]!.trainSeconds.mean).toBe(7);
     expect(leftOut).toEqual([
-      '1.json: backprop, seed 1, was run again later (0.json): the newer run counts.',
+      'sweep/cells/1.json: backprop, seed 1, was run again later (sweep/cells/0.json): the newer run counts.',
     ]);
   });
 
   it('leaves out runs that did not finish, and says so', () => {
     const { groups, leftOut } = grouped([made({ method: 'bp', run: { status: 'interrupted', steps: 12 } })]);
     expect(groups).toEqual([]);
-    expect(leftOut).toEqual(['0.json: backprop, seed 1, interrupted at step 12: left out.']);
+    expect(leftOut).toEqual(['sweep/cells/0.json: backprop, seed 1, interrupted at step 12: left out.']);
   });
 
   it('compares with backprop of the same experiment and device only', () => {

@@ -5,8 +5,13 @@ import type { BenchRecord } from '../../src/report/record.ts';
 import { CPU, everything, GPU, made } from './report-records.ts';
 import { parseCsv, texts, wellFormed } from './report-xml.ts';
 
-const reading = (records: readonly BenchRecord[], damaged: readonly string[] = []): Reading => {
-  const found = records.map((record, i) => ({ path: `${i}.json`, record }));
+const reading = (
+  records: readonly BenchRecord[],
+  damaged: readonly string[] = [],
+  /** Of one sweep, whose cells ran in turn, unless it is said otherwise. */
+  pathOf = (i: number) => `sweep/cells/${i}.json`,
+): Reading => {
+  const found = records.map((record, i) => ({ path: pathOf(i), record }));
   return {
     records: found,
     runs: found.flatMap(({ path, record }) => record.runs.map((run) => ({ run, record, path }))),
@@ -35,6 +40,51 @@ function expectPage(files: ReadonlyMap<string, string>): void {
   const body = page.slice(page.indexOf('<html'), page.length).replace(/<meta [^>]*>/g, '');
   wellFormed(body.replace(/<style>[\s\S]*?<\/style>/g, ''));
 }
+
+describe('speeds are compared within what was timed in turn in one command', () => {
+  const runs = (commit?: string) =>
+    [made({ method: 'bp' }), made({ method: 'cdni', ...(commit && { commit }) })] as const;
+  const apart = (i: number) => `run-${i}/record.json`;
+  const SPEED = /times as (?:fast|long)|takes as long|the gain is|gain from|over-seconds/;
+  const NONE =
+    'cDNI: no record has it beside backprop, so that nothing can be said of their speeds. Its test accuracy is ';
+
+  it('two runs of one record, or cells of one sweep: a ratio, and seconds on one axis', () => {
+    const [bp, cdni] = runs();
+    const both: BenchRecord = { ...bp, runs: [...bp.runs, ...cdni.runs] };
+    for (const files of [makeReport(reading([both], [], apart)), makeReport(reading(runs()))]) {
+      expect(html(files)).toMatch(/cDNI: a step (?:takes|is) [\d.]+ times as/);
+      expect(html(files)).not.toContain(NONE);
+      expect([...files.keys()].filter((name) => name.endsWith('over-seconds.svg'))).toHaveLength(1);
+    }
+  });
+
+  it.each([
+    ['two records', reading(runs(), [], apart)],
+    ['cells of two commits in one sweep', reading(runs('f'.repeat(40)))],
+    ['cells of two sweeps', reading(runs(), [], (i) => `sweep-${i}/cells/0.json`)],
+  ])('%s: accuracies, and no ratio, no gain, no axis of seconds', (_, read) => {
+    const files = makeReport(read);
+    expect(html(files)).toContain(NONE);
+    const text = html(files).replace(/<svg[\s\S]*?<\/svg>/g, '');
+    expect(text.replace(/<p class="made">.*?<\/p>/s, '')).not.toMatch(SPEED);
+    expect([...files.keys()].join(' ')).not.toMatch(SPEED);
+  });
+
+  it('of seeds that were timed in several records each, those are compared that stand beside each other', () => {
+    const pair = (seed: number, seconds: readonly [number, number]): BenchRecord => {
+      const [bp, cdni] = (['bp', 'cdni'] as const).map((method, i) => {
+        const [stepsPerSecond, trainSeconds] = [1 / seconds[i]!, 50_000 * seconds[i]!];
+        return made({ method, seed, run: { stepsPerSecond, trainSeconds } });
+      });
+      return { ...bp!, runs: [...bp!.runs, ...cdni!.runs] };
+    };
+    const lone = made({ method: 'cdni', seed: 3, run: { stepsPerSecond: 1e6, trainSeconds: 0.05 } });
+    const files = makeReport(reading([pair(1, [1e-3, 3e-3]), pair(2, [2e-3, 6e-3]), lone], [], apart));
+    // The lone one, on whatever machine, is a thousand times as fast.
+    expect(html(files)).toContain('a step takes 3.00 times as long as one of backprop');
+  });
+});
 
 describe("a report on all of the papers' experiments", () => {
   const files = makeReport(reading(everything()));
@@ -145,7 +195,7 @@ it('runs without a single finished one make a report that says so', () => {
     ]),
   );
   expectPage(files);
-  expect(html(files)).toContain('0.json: backprop, seed 1, failed at step 50000: left out.');
+  expect(html(files)).toContain('sweep/cells/0.json: backprop, seed 1, failed at step 50000: left out.');
 });
 
 it('losses that are not finite, and curves of one point or none, are no obstacle', () => {
@@ -159,7 +209,7 @@ it('losses that are not finite, and curves of one point or none, are no obstacle
     ]),
   );
   expectPage(files);
-  expect(html(files)).toContain('2.json: DNI, seed 1, was not timed: left out.');
+  expect(html(files)).toContain('sweep/cells/2.json: DNI, seed 1, was not timed: left out.');
 });
 
 it('what a record says is text and nothing else', () => {

@@ -177,9 +177,9 @@ export const everything = (device = GPU): BenchRecord[] => {
   ].map((wanted) => made({ ...wanted, device }));
 };
 
-/** Records as they are read from files. */
+/** Records as they are read from files, of one sweep: cells that ran in turn. */
 export const found = (records: readonly BenchRecord[]) =>
-  records.map((record, i) => ({ path: `${i}.json`, record }));
+  records.map((record, i) => ({ path: `sweep/cells/${i}.json`, record }));
 
 /** The runs of some records, as the report groups them. */
 export const grouped = (records: readonly BenchRecord[]) =>

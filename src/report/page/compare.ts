@@ -7,7 +7,7 @@ import {
   updatesFewer,
 } from '../claims.ts';
 import { percent, significant } from '../numbers.ts';
-import type { Group } from './groups.ts';
+import { type Group, timedTogether } from './groups.ts';
 import { type Summary, standing } from './statistics.ts';
 import { latePhrase } from './words.ts';
 
@@ -124,11 +124,16 @@ function reason(other: Group, bp: Group): string {
 
 /** What a method's time and accuracy are beside those of backprop in the same experiment, and why. */
 export function againstBackprop(other: Group, bp: Group, names: (g: Group) => string): string {
-  const ratio = timeRatio(other, bp);
+  const timed = timedTogether([other, bp]);
   const of = (g: Group) => g.secondsPerStep;
+  const speed = timed && [
+    `${names(other)}: a step ${slowness(timeRatio(...timed))} one of ${names(bp)} (${spreadNote(...timed, of)}).`,
+    reason(...timed),
+  ];
   const parts = [
-    `${names(other)}: a step ${slowness(ratio)} one of ${names(bp)} (${spreadNote(other, bp, of)}).`,
-    reason(other, bp),
+    ...(speed ?? [
+      `${names(other)}: no record has it beside ${names(bp)}, so that nothing can be said of their speeds.`,
+    ]),
     accuracySentence(other, bp, 'test accuracy', (g) => g.testAccuracy),
   ];
   return parts.filter((part) => part !== undefined).join(' ');

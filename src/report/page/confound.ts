@@ -1,7 +1,7 @@
 import { hasSyntheticGradients, SHORT } from '../claims.ts';
 import { percent, significant } from '../numbers.ts';
 import { differs, isUnlocked, mayBeSchedule, slowness, timeRatio, updatesAll } from './compare.ts';
-import { type Group, ruleOf, sibling, splitBy } from './groups.ts';
+import { type Group, isOneSession, ruleOf, sibling, splitBy, timedTogether } from './groups.ts';
 import { type Block, caveats, experiments, fileName, headline, type namer, type Section } from './section.ts';
 import { GOAL } from './statistics.ts';
 import { groupTable } from './tables.ts';
@@ -112,14 +112,17 @@ export function confoundSection(groups: readonly Group[], name: ReturnType<typeo
         const title = `Unlocking and skipping apart: ${headline(set, groups)}, ${bp.layers} layers`;
         const id = name(fileName(`table-confound-${bp.steps}-steps`, rows, groups));
         const titles = namesOf(pairs.map(([sg]) => sg));
-        const sentences = pairs.map(([sg, other], i) =>
-          confoundSentence(bp, skipping, { ...sg, title: titles[i]! }, other),
-        );
+        const sentences = pairs.map(([sg, other], i) => {
+          const timed = timedTogether([bp, skipping, { ...sg, title: titles[i]! }, other]);
+          return timed
+            ? confoundSentence(...timed)
+            : `${titles[i]}: no record has all four beside each other, so that nothing can be said of their speeds.`;
+        });
         return {
           table: groupTable(id, title, rows, columns, ['p']),
           sentences: [
             ...sentences,
-            goalSentence(rows),
+            ...(isOneSession(rows) ? [goalSentence(rows)] : []),
             ...lateSentences(rows),
             ...caveats(rows, { times: true }),
           ],

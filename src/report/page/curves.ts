@@ -3,7 +3,7 @@ import { type Axis, figure, type Line, type Panel } from '../figures/plot.ts';
 import { stylesOf } from '../figures/style.ts';
 import { count, percent } from '../numbers.ts';
 import { accuracySentence } from './compare.ts';
-import { type Group, splitBy } from './groups.ts';
+import { type Group, isOneSession, splitBy } from './groups.ts';
 import {
   type Block,
   caveats,
@@ -143,12 +143,14 @@ export function curvesSection(groups: readonly Group[], name: ReturnType<typeof 
       const id = (over: string) => name(fileName(stem, part, groups, over));
       const shared = i === 0 ? {} : { folded: `Curves: ${of}` };
       const steps = curveFigure(id('over-steps'), `Learning curves over steps: ${of}`, part, 'steps');
-      const time = curveFigure(id('over-seconds'), `Learning curves over time: ${of}`, part, 'seconds');
       blocks.push({
         figure: steps,
         sentences: [...overSteps(part), ...caveats(part, { times: false })],
         ...shared,
       });
+      // Seconds of different records have no axis in common.
+      if (!isOneSession(part)) return;
+      const time = curveFigure(id('over-seconds'), `Learning curves over time: ${of}`, part, 'seconds');
       blocks.push({
         figure: time,
         sentences: [...overSeconds(part), ...lateSentences(part), ...caveats(part, { times: true })],

@@ -227,6 +227,34 @@ export function groupRuns(sources: readonly SourceRun[]): Grouped {
   return { groups, leftOut };
 }
 
+/**
+ * Where a run was timed: its record, or the sweep that its cell is of, by one commit. Only what was timed in turn in
+ * one command can be compared in speed: between two, the machine, its load and the program may have been others.
+ */
+function sessionOf({ path, record }: SourceRun): string {
+  const parts = path.split(/[\\/]/);
+  return parts.at(-2) === 'cells' ? `${parts.slice(0, -2).join('/')} ${record.commit}` : path;
+}
+
+/** The runs of some groups that were timed beside runs of all the others, as groups; none where there are no such. */
+export function timedTogether<const G extends readonly Group[]>(
+  groups: G,
+): { readonly [K in keyof G]: Group } | undefined {
+  const sessions = groups.map(({ runs }) => new Set(runs.map(sessionOf)));
+  const shared = groups.map((g) =>
+    g.runs.filter((run) => sessions.every((session) => session.has(sessionOf(run)))),
+  );
+  if (shared.some((runs) => runs.length === 0)) return undefined;
+  return groups.map((g, i) => {
+    const { method, title, variant } = g;
+    return { ...group(shared[i]!), method, title, variant };
+  }) as unknown as { [K in keyof G]: Group };
+}
+
+/** Whether all runs of some groups were timed in turn in one command, so that their seconds have one axis. */
+export const isOneSession = (groups: readonly Group[]): boolean =>
+  new Set(groups.flatMap(({ runs }) => runs.map(sessionOf))).size === 1;
+
 /** Splits into lists whose members agree in a key, in the order in which the keys come. */
 export function splitBy<T>(all: readonly T[], key: (one: T) => unknown): T[][] {
   const bins = new Map<string, T[]>();

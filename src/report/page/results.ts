@@ -1,6 +1,6 @@
 import { hasSyntheticGradients } from '../claims.ts';
 import { accuracySentence, againstBackprop, layersOf, plain, slowness, timeRatio } from './compare.ts';
-import { type Group, sibling } from './groups.ts';
+import { type Group, sibling, timedTogether } from './groups.ts';
 import {
   caveats,
   experiments,
@@ -78,7 +78,8 @@ export function summary(groups: readonly Group[]): string[] {
   return experiments(groups).flatMap((set) => {
     const pairs = main(set).flatMap((g) => {
       const bp = hasSyntheticGradients(g.method) && g.p === 1 ? sibling(set, g, 'bp') : undefined;
-      return bp ? [{ g, bp, ratio: timeRatio(g, bp) }] : [];
+      const timed = bp && timedTogether([g, bp]);
+      return timed ? [{ g, bp, ratio: timeRatio(...timed) }] : [];
     });
     const best = pairs.sort((a, b) => a.ratio - b.ratio)[0];
     if (!best) return [];
@@ -87,11 +88,12 @@ export function summary(groups: readonly Group[]): string[] {
     const fastest = pairs.length > 1 ? `the fastest synthetic-gradient rule, ${mine},` : mine;
     const skipping = set
       .filter((one) => one.p < 1 && one.method === g.method && sibling([g], one, g.method, { p: 1 }) === g)
+      .flatMap((one) => timedTogether([one, bp])?.[0] ?? [])
       .sort((a, b) => a.secondsPerStep.mean - b.secondsPerStep.mean)[0];
     const otherSchedule =
       skipping && skipping.variant.schedule !== g.variant.schedule ? `, ${skipping.variant.schedule}` : '';
     const also = skipping
-      ? ` With updates skipped (p = ${skipping.p}${otherSchedule}), a step of it ${slowness(timeRatio(skipping, bp))} one of backprop, but updates ${layersOf(skipping.updatesPerStep.mean)} instead of ${plain(bp.updatesPerStep.mean)}.`
+      ? ` With updates skipped (p = ${skipping.p}${otherSchedule}), a step of it ${slowness(timeRatio(...timedTogether([skipping, bp])!))} one of backprop, but updates ${layersOf(skipping.updatesPerStep.mean)} instead of ${plain(bp.updatesPerStep.mean)}.`
       : '';
     const cpu = g.kind === 'cpu' ? ' On a CPU driver: this says nothing about GPUs.' : '';
     const claim =
