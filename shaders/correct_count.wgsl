@@ -1,5 +1,6 @@
 // correct_count: how many samples of the batch are classified correctly, kept in the row of this step
 //   correct[step] = number of b with argmax_c logits[b, c] = label[b]      (of equal logits the first counts)
+//   a sample with a logit that is not finite is classified by nothing, and counts as wrong
 //   logits: (B, C) f32 row-major      labels: (B) u32      step: (1) u32      correct: (steps) u32
 //   one workgroup; threads stride over the batch, then a tree sum of integers
 //   grid: 1      twin: src/reference/metrics.ts      maths: docs/02-loss.md
@@ -19,10 +20,13 @@ fn main(@builtin(local_invocation_index) local: u32) {
   var count = 0u;
   for (var b = local; b < params.B; b += WG) {
     var best = 0u;
-    for (var c = 1u; c < params.C; c++) {
+    var is_finite = true;
+    for (var c = 0u; c < params.C; c++) {
+      // By the bits: a compiler may take it that there are no NaNs.
+      is_finite &= (bitcast<u32>(logits[b * params.C + c]) & 0x7f800000u) != 0x7f800000u;
       if (logits[b * params.C + c] > logits[b * params.C + best]) { best = c; }
     }
-    if (best == labels[b]) { count++; }
+    if (is_finite && best == labels[b]) { count++; }
   }
   partial[local] = count;
   workgroupBarrier();

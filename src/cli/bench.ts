@@ -105,13 +105,20 @@ export async function bench(options: RunOptions): Promise<number> {
     console.error('interrupted before any training step: nothing was written');
     return 130;
   }
+  // Written before it is printed, and printed even where it could not be written: one full disk does not take both along.
+  let paths: string[] = [];
+  let unwritten: unknown;
+  try {
+    paths = await writeRecord(folder, record);
+  } catch (error) {
+    unwritten = error;
+  }
   if (!(json && quiet)) {
     if (record.runs.length > 0) say(resultTable(record));
     for (const sentence of ratioSentences(record)) say(sentence);
   }
-  // Before it is written, so that a full disk does not take the results along.
   if (json) process.stdout.write(`${JSON.stringify(record, null, 2)}\n`);
-  const paths = await writeRecord(folder, record);
+  if (unwritten) throw unwritten;
   note(`written: ${paths.join(', ')}`);
   if (error) throw error;
   if (record.interrupted) {

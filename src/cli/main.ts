@@ -107,11 +107,21 @@ async function main(): Promise<number> {
   return code;
 }
 
-// A reader that goes away (`| head`) is no fault of this program's: what is printed from then on is lost.
-for (const stream of [process.stdout, process.stderr]) {
+// A reader that goes away (`| head`) is no fault of this program's: what is printed from then on is lost. Any other failure
+// is told once, and the exit code tells it, too; the work goes on, as its results go to files.
+let lost = false;
+for (const [name, stream] of [
+  ['stdout', process.stdout],
+  ['stderr', process.stderr],
+] as const) {
   stream.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error;
+    if (error.code === 'EPIPE' || lost) return;
+    lost = true;
+    if (name === 'stdout')
+      console.error(`syngrad: stdout: expected to write to it, but it fails (${error.code})`);
+    process.exitCode = 1;
   });
 }
 
-process.exitCode = await main();
+const code = await main();
+process.exitCode = lost ? code || 1 : code;

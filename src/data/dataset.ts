@@ -125,6 +125,19 @@ export function split(
   return { train: rows(samples, 0, first), validation: rows(samples, first, count) };
 }
 
+/**
+ * A caller's numbers as the kinds that are used: bytes or float32. A Uint8ClampedArray is seen as the bytes that it holds;
+ * other kinds would have to be rounded or scaled by a guess.
+ *
+ * @throws InputError that names what was expected and found
+ */
+export function exactly(what: string, values: unknown): Uint8Array | Float32Array {
+  if (values instanceof Uint8ClampedArray)
+    return new Uint8Array(values.buffer, values.byteOffset, values.length);
+  if (values instanceof Uint8Array || values instanceof Float32Array) return values;
+  throw new InputError(`${what}: expected values in a Uint8Array or Float32Array, found ${kind(values)}`);
+}
+
 function rows(samples: Samples, begin: number, end: number): Samples {
   const { features, values, scale, labels } = samples;
   return {
@@ -137,7 +150,9 @@ function rows(samples: Samples, begin: number, end: number): Samples {
 }
 
 function checked(name: string, part: string, arrays: SampleArrays, classes: number): Samples {
-  const { values, labels } = arrays;
+  const { labels } = arrays;
+  const values =
+    arrays.values instanceof Uint8ClampedArray ? exactly('values', arrays.values) : arrays.values;
   const fail = (expected: string, found: string): never => {
     throw new InputError(`data ${name}, ${part}: expected ${expected}, found ${found}`);
   };

@@ -27,6 +27,8 @@ export class Mlp {
   readonly conventions: Conventions;
   readonly hidden: readonly HiddenLayer[];
   readonly output: OutputLayer;
+  /** Who has it, and how many times. */
+  readonly #users = new Map<'training' | 'evaluation' | 'prediction', number>();
 
   /**
    * Each layer's weights are drawn from a stream of its own, named after the layer, so that no layer's weights depend
@@ -76,6 +78,30 @@ export class Mlp {
   evaluate(plan: Plan, x: Tensor): Tensor {
     const h = this.hidden.reduce((input, layer) => layer.evaluate(plan, input), x);
     return this.output.forward(plan, h);
+  }
+
+  /**
+   * Takes the network for a training, which nothing else may run beside, or for something that only reads it, which
+   * others may that do. Returns what gives it back.
+   *
+   * @throws InputError when somebody has it who cannot share it
+   */
+  take(use: 'training' | 'evaluation' | 'prediction'): () => void {
+    const users = this.#users;
+    if (users.has('training') || (use === 'training' && users.size > 0)) {
+      throw new InputError(
+        `the network is in a ${[...users.keys()].join(' and a ')}: expected that to be awaited before the next ${use}`,
+      );
+    }
+    users.set(use, (users.get(use) ?? 0) + 1);
+    let isTaken = true;
+    return () => {
+      if (!isTaken) return;
+      isTaken = false;
+      const left = users.get(use)! - 1;
+      if (left > 0) users.set(use, left);
+      else users.delete(use);
+    };
   }
 
   /** Releases the network's GPU memory. */

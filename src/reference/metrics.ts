@@ -23,7 +23,10 @@ export function argmax(row: ArrayLike<number>, start: number, length: number): n
   return best;
 }
 
-/** `correct` with row `step` replaced by the number of samples whose largest logit is their label's. */
+/**
+ * `correct` with row `step` replaced by the number of samples whose largest logit is their label's. One with a logit that is not
+ * finite counts as wrong.
+ */
 export function correctCount(
   logits: ArrayLike<number>,
   labels: ArrayLike<number>,
@@ -33,7 +36,11 @@ export function correctCount(
 ): Bounded {
   const value = Float64Array.from(correct);
   value[step] = 0;
-  for (let b = 0; b < B; b++) if (argmax(logits, b * C, C) === labels[b]) value[step]!++;
+  for (let b = 0; b < B; b++) {
+    let whole = true;
+    for (let c = 0; c < C; c++) whole &&= Number.isFinite(logits[b * C + c]!);
+    if (whole && argmax(logits, b * C, C) === labels[b]) value[step]!++;
+  }
   return exact(value);
 }
 

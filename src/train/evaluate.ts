@@ -1,4 +1,5 @@
 import type { ResidentSamples } from '../data/resident.ts';
+import { InputError } from '../errors.ts';
 import type { Gpu } from '../gpu/gpu.ts';
 import { Plan } from '../gpu/plan.ts';
 import type { Mlp } from '../nn/mlp.ts';
@@ -34,11 +35,19 @@ interface Pass {
 export class Evaluator {
   readonly samples: number;
   readonly #gpu: Gpu;
+  readonly #net: Mlp;
+  readonly #inTraining: boolean;
   readonly #passes: Pass[];
 
-  /** On the first `limit` samples, or on all. */
-  constructor(gpu: Gpu, net: Mlp, data: ResidentSamples, limit = data.count) {
+  /**
+   * On the first `limit` samples, or on all.
+   *
+   * @param inTraining whether it is the training's own, which has the network already
+   */
+  constructor(gpu: Gpu, net: Mlp, data: ResidentSamples, limit = data.count, inTraining = false) {
     this.#gpu = gpu;
+    this.#net = net;
+    this.#inTraining = inTraining;
     this.samples = Math.min(limit, data.count);
     const whole = Math.floor(this.samples / BATCH);
     const rest = this.samples % BATCH;
@@ -51,8 +60,21 @@ export class Evaluator {
     );
   }
 
-  /** Waits for the device; not to be called while a training chunk is under way. */
+  /**
+   * Waits for the device.
+   *
+   * @throws InputError where the network is in a training, or where an output is not finite: no accuracy is one then
+   */
   async score(): Promise<Score> {
+    const giveBack = this.#inTraining ? () => {} : this.#net.take('evaluation');
+    try {
+      return await this.#score();
+    } finally {
+      giveBack();
+    }
+  }
+
+  async #score(): Promise<Score> {
     let loss = 0;
     let correct = 0;
     for (const pass of this.#passes) {
@@ -67,6 +89,11 @@ export class Evaluator {
       for (const mean of new Float32Array(await this.#gpu.read(pass.losses.buffer)))
         loss += mean * pass.batch;
       for (const n of new Uint32Array(await this.#gpu.read(pass.correct.buffer))) correct += n;
+    }
+    if (!Number.isFinite(loss)) {
+      throw new InputError(
+        `evaluation: expected losses that are finite, found an infinity or a NaN among ${this.samples} samples (a lower --lr may help)`,
+      );
     }
     return { loss: loss / this.samples, accuracy: correct / this.samples, samples: this.samples };
   }

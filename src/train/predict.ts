@@ -1,3 +1,4 @@
+import { exactly } from '../data/dataset.ts';
 import { ResidentSamples } from '../data/resident.ts';
 import { InputError } from '../errors.ts';
 import { Plan } from '../gpu/plan.ts';
@@ -12,9 +13,24 @@ const BATCH = 500;
  * The class of each sample, by the network as it is at evaluation (running statistics).
  * `values` are (samples, inputs), row-major: bytes, which are scaled by 1/255, or floats.
  *
- * @throws InputError when `values` is no whole number of samples.
+ * A Uint8ClampedArray, as a canvas has it, is bytes too.
+ *
+ * @throws InputError when `values` are of another kind, no whole number of samples or not finite, when an output is not finite, or
+ *   when the network is in a training.
  */
-export async function predict(net: Mlp, values: Uint8Array | Float32Array): Promise<Uint8Array> {
+export async function predict(
+  net: Mlp,
+  values: Uint8Array | Uint8ClampedArray | Float32Array,
+): Promise<Uint8Array> {
+  const giveBack = net.take('prediction');
+  try {
+    return await classesOf(net, exactly('predict', values));
+  } finally {
+    giveBack();
+  }
+}
+
+async function classesOf(net: Mlp, values: Uint8Array | Float32Array): Promise<Uint8Array> {
   const { gpu } = net;
   const { inputs, classes } = net.shape;
   const count = values.length / inputs;
@@ -23,6 +39,13 @@ export async function predict(net: Mlp, values: Uint8Array | Float32Array): Prom
       `predict: expected a whole number of samples of ${inputs} values, found ${values.length} values`,
     );
   }
+  const refuse = (what: string, sample: number) => {
+    throw new InputError(
+      `predict: expected ${what} that are finite, found an infinity or a NaN at sample ${sample}`,
+    );
+  };
+  const bad = values instanceof Float32Array ? values.findIndex((v) => !Number.isFinite(v)) : -1;
+  if (bad >= 0) refuse('values', Math.floor(bad / inputs));
   const predicted = new Uint8Array(count);
   const scale = values instanceof Uint8Array ? 1 / 255 : 1;
   for (let first = 0; first < count; first += BATCH) {
@@ -45,6 +68,8 @@ export async function predict(net: Mlp, values: Uint8Array | Float32Array): Prom
       await plan.ready();
       plan.submit();
       const numbers = new Float32Array(await gpu.read(logits.buffer));
+      const lost = numbers.findIndex((v) => !Number.isFinite(v));
+      if (lost >= 0) refuse('outputs', first + Math.floor(lost / classes));
       for (let b = 0; b < n; b++) predicted[first + b] = argmax(numbers, b * classes, classes);
     } finally {
       plan.destroy();

@@ -146,7 +146,7 @@ class Pace {
  * Trains for a number of steps, with evaluations in between and scores at the end. Training time is measured from the
  * first submit after an evaluation to the last result before the next; evaluations are outside the clock.
  *
- * @throws InputError for a number of steps that is none, or a trainer that has done steps already. Never throws for
+ * @throws InputError for a number of steps that is none, a trainer that has done steps already, or a network that is in use. Never throws for
  *   what happens in the run: an interruption, a loss that is not finite or a device that is lost ends it, and the
  *   result holds what was done until then.
  */
@@ -167,8 +167,9 @@ export async function run(trainer: Trainer, data: ResidentDataset, options: RunO
   const clock = new Clock();
   let done = 0;
   const evaluators: Evaluator[] = [];
+  let giveBack = net.take('training');
   const evaluator = (part: 'train' | 'validation' | 'test', limit?: number) => {
-    const made = new Evaluator(gpu, net, data[part], limit);
+    const made = new Evaluator(gpu, net, data[part], limit, true);
     evaluators.push(made);
     return made;
   };
@@ -198,7 +199,12 @@ export async function run(trainer: Trainer, data: ResidentDataset, options: RunO
       });
       clock.stop();
       if (signal?.aborted && done < until) break;
-      if (pause && done % pause.every === 0) await pause.at(done);
+      if (pause && done % pause.every === 0) {
+        // No step is under way: others may look at the network.
+        giveBack();
+        await pause.at(done);
+        giveBack = net.take('training');
+      }
       if (done < steps && done % evalEvery !== 0) continue;
       const train = tally.take(trainer.options.batchSize);
       const point = { step: done, seconds: clock.seconds, train, validation: await onValidation.score() };
@@ -218,6 +224,7 @@ export async function run(trainer: Trainer, data: ResidentDataset, options: RunO
     clock.stop();
     return { status: 'failed', error: error as Error, steps: done, trainSeconds: clock.seconds, curve };
   } finally {
+    giveBack();
     for (const made of evaluators) made.destroy();
   }
 }
