@@ -1,9 +1,10 @@
 import type { Dataset } from '../src/data/dataset.ts';
 import { ResidentDataset } from '../src/data/resident-dataset.ts';
+import { NoResultError } from '../src/errors.ts';
 import type { Gpu } from '../src/gpu/gpu.ts';
 import { type BenchRecord, type CheckRecord, SCHEMA_VERSION } from '../src/report/record.ts';
 import { rules } from '../src/train/rules.ts';
-import { NonFiniteError, type Trainer, type TrainOptions } from '../src/train/trainer.ts';
+import type { Trainer, TrainOptions } from '../src/train/trainer.ts';
 import { checkMethod, choiceFor } from './checks.ts';
 import { type BenchListener, CheckFailedError, optionsOf, runOne } from './paper.ts';
 import { provenance } from './provenance.ts';
@@ -129,7 +130,7 @@ export async function runSweep(
       const { record, error } = await runOne(gpu, data, cell.method, cell.config, listener, signal);
       // A cell that was broken off is not kept: it is run again as a whole.
       if (record.status === 'interrupted') return;
-      if (error && !(error instanceof NonFiniteError)) throw error;
+      if (error && !(error instanceof NoResultError)) throw error;
       const { config } = cell;
       await listener.onCellEnd(
         cell,

@@ -8,3 +8,8 @@
 export class InputError extends Error {
   override name = 'InputError';
 }
+
+/** A result that would hold an infinity or a NaN, and so is none: of a training step, or of an evaluation. */
+export class NoResultError extends InputError {
+  override name = 'NoResultError';
+}

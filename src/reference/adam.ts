@@ -28,7 +28,7 @@ export function adamCorrection(
   return { stepSize: (learningRate * root) / (1 - Math.fround(beta1) ** t), epsHat };
 }
 
-/** One Adam update of a parameter p with moments m and v, from its gradient dP times `scale`. */
+/** One Adam update of a parameter p with moments m and v, from its gradient dP times `scale`; the betas are the float32 nearest. */
 export function adam(
   dP: ArrayLike<number>,
   p: ArrayLike<number>,
@@ -37,13 +37,14 @@ export function adam(
   k: { scale: number; beta1: number; beta2: number; stepSize: number; epsHat: number },
 ): { p: Bounded; m: Bounded; v: Bounded } {
   const n = p.length;
+  const [beta1, beta2] = [Math.fround(k.beta1), Math.fround(k.beta2)];
   const out = { p: bounded(n), m: bounded(n), v: bounded(n) };
   for (let i = 0; i < n; i++) {
     const g = k.scale * dP[i]!;
-    const kept = k.beta1 * m[i]!;
-    const added = (1 - k.beta1) * g;
+    const kept = beta1 * m[i]!;
+    const added = (1 - beta1) * g;
     const newM = kept + added;
-    const newV = k.beta2 * v[i]! + (1 - k.beta2) * g * g;
+    const newV = beta2 * v[i]! + (1 - beta2) * g * g;
     const root = Math.sqrt(newV);
     const update = (k.stepSize * newM) / (root + k.epsHat);
     // The two terms of m may cancel, so its error is by their sizes; v's are both positive.

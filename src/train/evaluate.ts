@@ -1,5 +1,5 @@
 import type { ResidentSamples } from '../data/resident.ts';
-import { InputError } from '../errors.ts';
+import { NoResultError } from '../errors.ts';
 import type { Gpu } from '../gpu/gpu.ts';
 import { Plan } from '../gpu/plan.ts';
 import type { Mlp } from '../nn/mlp.ts';
@@ -63,7 +63,7 @@ export class Evaluator {
   /**
    * Waits for the device.
    *
-   * @throws InputError where the network is in a training, or where an output is not finite: no accuracy is one then
+   * @throws InputError where the network is in a training; NoResultError where a loss is not finite: no accuracy is one then
    */
   async score(): Promise<Score> {
     const giveBack = this.#inTraining ? () => {} : this.#net.take('evaluation');
@@ -91,7 +91,7 @@ export class Evaluator {
       for (const n of new Uint32Array(await this.#gpu.read(pass.correct.buffer))) correct += n;
     }
     if (!Number.isFinite(loss)) {
-      throw new InputError(
+      throw new NoResultError(
         `evaluation: expected losses that are finite, found an infinity or a NaN among ${this.samples} samples (a lower --lr may help)`,
       );
     }

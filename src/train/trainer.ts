@@ -1,7 +1,7 @@
 import { BatchOrder } from '../data/batches.ts';
 import { Random } from '../data/random.ts';
 import type { ResidentDataset } from '../data/resident-dataset.ts';
-import { InputError } from '../errors.ts';
+import { InputError, NoResultError } from '../errors.ts';
 import type { CheckReport } from '../gpu/check.ts';
 import type { Gpu } from '../gpu/gpu.ts';
 import type { Events } from '../gpu/liveness.ts';
@@ -75,7 +75,7 @@ export interface StepResults {
  * parameters are as they were before that; batch norm's running statistics are not, since they move with each forward
  * pass.
  */
-export class NonFiniteError extends InputError {
+export class NonFiniteError extends NoResultError {
   override name = 'NonFiniteError';
   readonly step: number;
   readonly tensor: string;

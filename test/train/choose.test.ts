@@ -64,6 +64,14 @@ function choose({ rule = 'cdni', limits = {}, lanes, classes = 5, floats, models
   return chooseSchedule(of);
 }
 
+test("PipeDream's delay has no wave", () => {
+  expect(choose({ rule: 'delayed-bp' })).toMatchObject({ schedule: 'wave' });
+  expect(choose({ rule: 'delayed-bp', delay: 'pipedream' })).toEqual({
+    schedule: 'layered',
+    because: "of the fused kernels: their wave has pipelined backpropagation's delay",
+  });
+});
+
 describe('the best schedule of a CPU driver', () => {
   test('is a fused one where its subgroups are those that the CPU forms are written for', () => {
     expect(choose({ schedule: 'best', lanes: 8 })).toMatchObject({ schedule: 'wave' });
@@ -102,11 +110,6 @@ describe('layered, since the fused kernels do not cover', () => {
     ['momentum', { optimizer: 'momentum' }, 'they update by adam, not by momentum'],
     ['updates by chance', { updateProbability: 0.9 }, 'they update every layer in every step'],
     ['a warm-up', { sgWarmup: 1 }, 'they have no warm-up'],
-    [
-      "PipeDream's delay",
-      { rule: 'delayed-bp', delay: 'pipedream' },
-      "their wave has pipelined backpropagation's delay",
-    ],
     ['lambda', { lambda: 0.1 }, 'they do not mix the true gradient in'],
     ['samples that are floats', { floats: true }, 'they read samples that are bytes'],
     ['synthetic inputs', { rule: 'unlocked' }, OTHERS],
