@@ -1,4 +1,4 @@
-// momentum: one step of gradient descent with momentum (Polyak 1964, in PyTorch's form 2013)
+// momentum: one step of gradient descent with momentum (Polyak 1964, in PyTorch's form)
 //   v = mu v + scale * dP      p -= step_size[t] * v
 //   dP, p, v: (n) f32      table: (steps, 2) f32, step_size of each step first      step, flag: (1) u32
 //   scale is 1 / B: gradients arrive summed over the batch

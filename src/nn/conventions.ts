@@ -30,7 +30,7 @@ export interface Conventions {
   readonly adamEpsSize: number;
   /**
    * The loss that models beside the network learn by squared error: `sum` over the features of a sample, towards the
-   * gradient of the sample's own loss; or `mean` over features and batch, towards the gradient of the batch's mean loss.
+   * gradient of the batch's summed loss; or `mean` over features and batch, towards the gradient of the batch's mean loss.
    */
   readonly sgLoss: 'sum' | 'mean';
   /** Which rows of the training file are held out for validation. */

@@ -15,7 +15,7 @@ export interface Prediction {
   readonly message: Tensor;
   /** What the model is conditioned on, for instance the labels (B). */
   readonly context: Tensor;
-  /** The prediction (B, F): the gradient of each sample's own loss by h. */
+  /** The prediction (B, F): the gradient of the batch's summed loss by h. */
   readonly gradient: Tensor;
 }
 

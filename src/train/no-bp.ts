@@ -3,7 +3,7 @@ import { recordLoss, recordLossGradient } from './loss.ts';
 import type { LearningRule } from './rule.ts';
 
 /**
- * The control of Jaderberg et al. 2016, table 1: only the output layer learns; the hidden layers stay as they were
+ * The control of Jaderberg et al. 2016: only the output layer learns; the hidden layers stay as they were
  * drawn. Whatever a rule reaches beyond this, its hidden layers have learned.
  */
 export const noBackprop: LearningRule = {

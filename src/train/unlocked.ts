@@ -8,7 +8,7 @@ import { syntheticModels } from './synthetic.ts';
 const gradientModels = syntheticModels(() => ({ hidden: 0, width: 1024, labels: true, output: 'linear' }));
 
 /**
- * Complete unlock (Jaderberg et al. 2016, figure 2): forward is unlocked too. Layer i does not wait for
+ * Complete unlock (Jaderberg et al. 2016): forward is unlocked too. Layer i does not wait for
  * h_{i-1}: an input model I_{i-1} synthesises it from the network's input x, and a synthetic gradient answers h_i. The
  * input model learns from the activations that really come, the synthetic gradient from the layer above.
  *

@@ -71,7 +71,7 @@ export const waveOfOne: PackedSchedule = {
 };
 
 /**
- * Pipelined backprop in the form of the wave, the fair rival: all layers at once, forward on one batch and backward on an
+ * Pipelined backprop in the form of the wave, a rival: all layers at once, forward on one batch and backward on an
  * older one, whose gradient is on its way back down. A gradient goes through the weights that its batch came up through,
  * so that as many versions of the weights are kept as batches are under way.
  */
